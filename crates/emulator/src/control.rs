@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
-use crate::oos::{Caller, TriggerKind};
+use crate::oos::{Caller, TriggerKind, event_problem};
 use crate::params::{self, Params};
 use crate::services::planned::fault_problem;
 use crate::state::activities::Trigger;
@@ -221,16 +221,8 @@ fn route(
         ("POST", ["instances", id, "stop"]) => {
             done(crate::services::ecs::stop(&mut cloud.world, id), cloud)
         }
-        ("POST", ["events"]) => {
-            let event: Value = read(request)?;
-            let started = cloud.event(TriggerKind::Event, &event);
-            answer(&json!({ "started": started }))
-        }
-        ("POST", ["alarms"]) => {
-            let alarm: Value = read(request)?;
-            let started = cloud.event(TriggerKind::Alarm, &alarm);
-            answer(&json!({ "started": started }))
-        }
+        ("POST", ["events"]) => tell(cloud, TriggerKind::Event, &read(request)?)?,
+        ("POST", ["alarms"]) => tell(cloud, TriggerKind::Alarm, &read(request)?)?,
         ("PUT", ["alarms", id]) => {
             let AlarmChange { state } = read(request)?;
             match cloud.alarm_changes(id, state) {
@@ -257,6 +249,15 @@ fn route(
         ("POST", ["calls"]) => call_as(cloud, read(request)?, wall_now)?,
         _ => refuse(404, "no such path in the control API"),
     })
+}
+
+/// Somebody makes up an event or an alarm.
+fn tell(cloud: &mut Cloud, kind: TriggerKind, event: &Value) -> Result<Response, Response> {
+    if let Some(problem) = event_problem(kind, event, &cloud.world.regions) {
+        return Err(refuse(400, problem));
+    }
+    let started = cloud.event(kind, event);
+    Ok(answer(&json!({ "started": started })))
 }
 
 fn clock(cloud: &Cloud) -> Response {

@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 use super::engine::{Due, Engine};
 use super::execution::Status;
 use super::host::Host;
-use super::request::json_parameter;
-use super::request::{bad_parameter, optional_text, required_text};
+use super::request::{bad_parameter, flag, json_parameter, optional_text, required_text};
 use super::template::{MAX_DEPTH, depth};
 use super::trigger_state::TriggerKind;
 use crate::error::ApiError;
@@ -150,12 +149,11 @@ impl Engine {
                 return Err(bad_parameter("ExecutionIds", form));
             }
         };
-        let force = matches!(
-            optional_text(params, "Force")?.as_deref(),
-            Some("true" | "True")
-        );
+        let force = flag(params, "Force")?.unwrap_or(false);
         let mut gone = Vec::new();
-        for id in ids.iter().filter_map(Value::as_str) {
+        for id in &ids {
+            let form = || bad_parameter("ExecutionIds", "must be a JSON array of at most 100 ids");
+            let id = id.as_str().ok_or_else(form)?;
             let execution = self.existing(region, id)?;
             if !execution.status.is_final() && !force {
                 return Err(wrong_status(id, execution.status, "it cannot be deleted"));

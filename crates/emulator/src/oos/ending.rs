@@ -196,7 +196,11 @@ impl Engine {
             let mut outputs = Map::new();
             for (name, spec) in declared {
                 let value = spec.get("Value").cloned().unwrap_or(Value::Null);
-                match self.resolve(host, id, None, &value) {
+                let made = self.resolve(host, id, None, &value).and_then(|value| {
+                    let declared = declared_kind(&spec);
+                    self.in_kind(host, id, None, (&name, declared), value)
+                });
+                match made {
                     Ok(value) => {
                         outputs.insert(name, value);
                     }
@@ -252,11 +256,7 @@ impl Engine {
             _ => Map::new(),
         };
         for (name, spec) in declared {
-            let kind = spec
-                .get("Type")
-                .and_then(Value::as_str)
-                .and_then(Kind::parse)
-                .unwrap_or(Kind::String);
+            let declared = declared_kind(spec);
             let value = if let Some(value) = spec.get("Value") {
                 self.resolve(host, id, Some(task), value)?
             } else {
@@ -273,16 +273,57 @@ impl Engine {
                 // An error of jq shows the value that it is at odds with.
                 let found = jq::run(&selector, answer)
                     .map_err(|e| if secret { UNSHOWN.to_owned() } else { e })?;
-                let value = collect(kind, found);
+                let value = collect(declared.unwrap_or(Kind::String), found);
                 if secret {
                     self.store.add_derived(derived(answer, &value))?;
                 }
                 value
             };
+            let value = self.in_kind(host, id, Some(task), (name, declared), value)?;
             outputs.insert(name.clone(), value);
         }
         Ok(outputs)
     }
+
+    /// The value of an output in the type that it declares. Nothing found is null in each of them.
+    fn in_kind(
+        &mut self,
+        host: &dyn Host,
+        id: &str,
+        task: Option<usize>,
+        (name, declared): (&str, Option<Kind>),
+        value: Value,
+    ) -> Result<Value, String> {
+        let is_structure = value.is_object() || value.is_array();
+        match declared {
+            _ if value.is_null() => Ok(value),
+            None => Ok(value),
+            // Any value is JSON.
+            Some(Kind::Json) => Ok(Kind::Json.coerce(value.clone()).unwrap_or(value)),
+            // Public templates declare objects so, and take them apart again.
+            Some(Kind::String) if is_structure => {
+                let message = format!(
+                    "The output {name} is declared as String and holds a structure, which is passed \
+                     on as it is."
+                );
+                self.log(id, task.unwrap_or(usize::MAX), host.now(), message);
+                Ok(value)
+            }
+            // Not the value itself, which may be secret.
+            Some(kind) => kind.coerce(value).ok_or_else(|| {
+                format!(
+                    "the output {name} must be of type {}, and is not",
+                    kind.name()
+                )
+            }),
+        }
+    }
+}
+
+/// The type that an output declares, if it does.
+fn declared_kind(spec: &Value) -> Option<Kind> {
+    let declared = spec.get("Type").and_then(Value::as_str);
+    declared.and_then(Kind::parse)
 }
 
 /// One output value of what a selector yielded: a list takes all, the rest the first.

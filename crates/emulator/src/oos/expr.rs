@@ -9,7 +9,7 @@ use super::functions;
 use super::jq::weight;
 use super::store::{Store, derived};
 use super::switches::BatchSplit;
-use super::template::{MAX_DEPTH, TaskSpec, call_in};
+use super::template::{MAX_DEPTH, TaskSpec, call_in, stray_call};
 
 /// Most characters that one resolved value may grow to by splicing.
 const MAX_TEXT: usize = 1024 * 1024;
@@ -159,6 +159,12 @@ impl<'a> Resolver<'a> {
                     self.spend(&value)
                         .map_err(|()| format!("the value is too large at Fn::{name}"))?;
                     return Ok(value);
+                }
+                if let Some(key) = stray_call(map) {
+                    return Err(format!(
+                        "{key:?} calls no function: one is spelt Fn::Name, and is the only key of \
+                         its object"
+                    ));
                 }
                 let mut out = Map::new();
                 for (key, v) in map {

@@ -4,14 +4,20 @@
 //!
 //! The names are those of the OOS help on tasks, loops, parameters and the actions.
 
+mod message;
+mod outputs;
+mod triggers;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use super::functions::truth;
 use super::loops;
-use super::parameters::Kind;
 use super::template::{TaskSpec, Template, call_in, is_in, only};
+use super::trigger_state::TriggerKind;
+use message::message;
+use outputs::{output_of_task, output_of_template};
 
 const TASK: &[&str] = &[
     "Name",
@@ -31,8 +37,6 @@ const TASK: &[&str] = &[
 ];
 /// What follows from a cancellation, and whether a failure is one of the whole.
 const TASK_ABSENT: &[&str] = &["OnCancel", "IsCritical"];
-
-const OUTPUT: &[&str] = &["Type", "ValueSelector", "Value", "Description", "Label"];
 
 /// The last ones are what consoles show and ask for; they change nothing about an execution.
 const PARAMETER: &[&str] = &[
@@ -59,7 +63,8 @@ const PARAMETER: &[&str] = &[
 /// What targets can be selected by besides.
 const FILTER_ABSENT: &[&str] = &["ResourceGroupId", "Status"];
 
-const RETRIES: &[&str] = &[
+/// How a task repeats itself.
+pub(super) const RETRIES: &[&str] = &[
     "Retries",
     "DelayType",
     "Delay",
@@ -129,8 +134,6 @@ fn properties_of(action: &str) -> Option<Known> {
             &[&["Type", "Expression", "TimeZone", "EndDate"]],
             &["StartDate"],
         ),
-        "ACS::EventTrigger" => (&[&["Product", "Name", "Level", "Content"]], &[]),
-        "ACS::AlarmTrigger" => (&[&["Namespace", "MetricName"]], &[]),
         _ => return None,
     })
 }
@@ -138,11 +141,14 @@ fn properties_of(action: &str) -> Option<Known> {
 /// Refuses keys that are none, and notes those that OOS has and the interpreter does not:
 /// `OnCancel of task stop`.
 pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Result<(), String> {
+    if template.has_rules {
+        absent.insert("Rules of the template".to_owned());
+    }
     for (name, declaration) in &template.parameters {
         only(&declaration.raw, &[PARAMETER], &format!("parameter {name}"))?;
     }
     for (name, output) in &template.outputs {
-        output_keys(output, &format!("output {name}"))?;
+        output_of_template(output, &format!("output {name}"))?;
     }
     for task in &template.tasks {
         check_task(task, absent)?;
@@ -155,7 +161,7 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
     only(&task.raw, &[TASK, TASK_ABSENT], &place)?;
     note(&task.raw, TASK_ABSENT, &place, absent);
     for (name, output) in &task.outputs {
-        output_keys(output, &format!("output {name} of {place}"))?;
+        output_of_task(output, &format!("output {name} of {place}"))?;
     }
     retries(&task.raw, &place)?;
     if let Some(looped) = &task.looped {
@@ -165,6 +171,9 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
             .for_each(|what| {
                 absent.insert(format!("{what} of {place}"));
             });
+    }
+    if let Some(kind) = TriggerKind::of(&task.action) {
+        triggers::check(kind, task, absent)?;
     }
     let Value::Object(properties) = &task.properties else {
         return Ok(());
@@ -176,15 +185,6 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
         return Ok(());
     };
     let place = format!("Properties of {place} ({})", task.action);
-    // What events and alarms can be told apart by is not known for sure.
-    if matches!(
-        task.action.as_str(),
-        "ACS::EventTrigger" | "ACS::AlarmTrigger"
-    ) {
-        let others = properties.keys().filter(|key| !is_in(known, key));
-        absent.extend(others.map(|key| format!("{key} in {place}")));
-        return Ok(());
-    }
     let all: Vec<&[&str]> = known.iter().copied().chain([more]).collect();
     only(properties, &all, &place)?;
     for key in properties.keys().filter(|key| more.contains(&key.as_str())) {
@@ -304,38 +304,6 @@ fn call(properties: &Map<String, Value>, place: &str) -> Result<(), String> {
     }
 }
 
-/// What a message is sent with. Names are taken in any case, as they are when it is sent.
-fn message(
-    properties: &Map<String, Value>,
-    place: &str,
-    absent: &mut BTreeSet<String>,
-) -> Result<(), String> {
-    const WEB_HOOK: &[&str] = &["URI", "Headers", "Content"];
-    const MAIL: &[&str] = &[
-        "Host",
-        "Port",
-        "UserName",
-        "Password",
-        "Receivers",
-        "Subject",
-        "Content",
-    ];
-    let others = |section: &str, known: &'static [&'static str]| {
-        let written = properties.get(section).and_then(Value::as_object);
-        let written = written.filter(|section| call_in(section).is_none());
-        let keys = written.into_iter().flat_map(Map::keys);
-        let is_other = |key: &&String| !known.iter().any(|known| known.eq_ignore_ascii_case(key));
-        keys.filter(is_other).cloned().collect::<Vec<String>>()
-    };
-    if let Some(key) = others("WebHook", WEB_HOOK).first() {
-        return Err(format!("WebHook in {place} has the unknown key {key:?}"));
-    }
-    // What else a mail may have is not known for sure.
-    let mail = others("Mail", MAIL).into_iter();
-    absent.extend(mail.map(|key| format!("{key} of Mail in {place}")));
-    Ok(())
-}
-
 /// How a task repeats itself. What a reference stands for is looked at when it runs.
 fn retries(map: &Map<String, Value>, place: &str) -> Result<(), String> {
     for (key, range) in [
@@ -370,26 +338,6 @@ fn retries(map: &Map<String, Value>, place: &str) -> Result<(), String> {
         Some(other) => Err(format!(
             "DelayType of {place} must be Exponential, Constant or Linear, not {other}"
         )),
-    }
-}
-
-fn output_keys(output: &Value, place: &str) -> Result<(), String> {
-    match output {
-        Value::Object(map) => {
-            only(map, &[OUTPUT], place)?;
-            for key in ["Type", "ValueSelector"] {
-                if map.get(key).is_some_and(|v| !v.is_null() && !v.is_string()) {
-                    return Err(format!("{key} of {place} must be a text"));
-                }
-            }
-            match map.get("Type").and_then(Value::as_str) {
-                Some(kind) if Kind::parse(kind).is_none() => {
-                    Err(format!("{place} has the unknown type {kind:?}"))
-                }
-                _ => Ok(()),
-            }
-        }
-        _ => Err(format!("{place} is not an object")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod plan;
 
-pub(super) use plan::check;
+pub(super) use plan::{check, joined_field, joins};
 
 use serde_json::{Map, Value};
 
@@ -278,13 +278,17 @@ impl Engine {
         let declared = spec.looped.as_ref().and_then(|l| l.get("Outputs"));
         if let Some(Value::Object(declared)) = declared {
             for (name, rule) in declared {
-                let field = rule
-                    .get("AggregateField")
-                    .and_then(Value::as_str)
-                    .unwrap_or(name);
+                let field = joined_field(name, rule);
                 let mut list = Vec::new();
                 for child in run.children.values() {
-                    match execution.tasks[*child].outputs.get(field) {
+                    let outputs = &execution.tasks[*child].outputs;
+                    // As with references, case does not count.
+                    let same = || {
+                        outputs
+                            .iter()
+                            .find(|(own, _)| own.eq_ignore_ascii_case(field))
+                    };
+                    match outputs.get(field).or_else(|| Some(same()?.1)) {
                         Some(Value::Array(values)) => list.extend(values.iter().cloned()),
                         Some(Value::Null) | None => {}
                         Some(value) => list.push(value.clone()),

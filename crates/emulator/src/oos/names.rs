@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::expr::references;
 use super::functions;
-use super::template::{TaskSpec, Template, call_in};
+use super::keys::RETRIES;
+use super::loops;
+use super::template::{TaskSpec, Template, call_in, stray_call};
 
 /// Refuses what names a function, a parameter, a task or an output that there is not, and notes functions that OOS has and the
 /// interpreter does not: `Fn::FindMatchedPackage in task install`.
@@ -19,6 +21,12 @@ pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Resul
         for value in task.when.iter().chain(&task.looped) {
             values(template, value, &place, absent)?;
         }
+        for key in RETRIES {
+            if let Some(value) = task.raw.get(*key) {
+                values(template, value, &format!("{key} of {place}"), absent)?;
+            }
+        }
+        aggregated(task, &place)?;
         for (name, output) in &task.outputs {
             values(
                 template,
@@ -27,6 +35,9 @@ pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Resul
                 absent,
             )?;
         }
+    }
+    if let Some(role) = &template.ram_role {
+        values(template, role, "RamRole", absent)?;
     }
     for (name, condition) in &template.conditions {
         values(template, condition, &format!("condition {name}"), absent)?;
@@ -37,6 +48,26 @@ pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Resul
     for (name, declaration) in &template.parameters {
         if let Some(default) = &declaration.default {
             known_functions(default, &format!("parameter {name}"), absent)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a loop that joins an output which no item of it has: the list would always be empty.
+fn aggregated(task: &TaskSpec, place: &str) -> Result<(), String> {
+    let joined = task.looped.as_ref().and_then(|l| l.get("Outputs"));
+    for (name, rule) in joined.and_then(Value::as_object).into_iter().flatten() {
+        let is_joined = loops::joins(rule);
+        let field = loops::joined_field(name, rule);
+        let is_declared = || {
+            let mut names = task.outputs.keys();
+            names.any(|own| own.eq_ignore_ascii_case(field))
+        };
+        if is_joined && puts_out_only_what_it_declares(task) && !is_declared() {
+            return Err(format!(
+                "{place}: Loop.Outputs.{name} joins the output {field}, which the task does not \
+                 declare"
+            ));
         }
     }
     Ok(())
@@ -75,6 +106,12 @@ fn known_functions(
         match value {
             Value::Array(list) => open.extend(list),
             Value::Object(map) => {
+                if let Some(key) = stray_call(map) {
+                    return Err(format!(
+                        "{place}: {key:?} calls no function: one is spelt Fn::Name, and is the only \
+                         key of its object"
+                    ));
+                }
                 if let Some((name, _)) = call_in(map) {
                     if !functions::NAMES.contains(&name) {
                         return Err(format!("{place}: there is no function Fn::{name}"));

@@ -26,7 +26,7 @@ impl Kind {
         })
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::String => "String",
             Self::Number => "Number",
@@ -190,6 +190,12 @@ impl Declaration {
         Ok(value)
     }
 
+    /// Whether executions show stars in place of its value.
+    pub(super) fn is_masked(&self) -> bool {
+        let masked = self.raw.get("NoEcho").cloned();
+        masked.and_then(|v| Kind::Boolean.coerce(v)) == Some(json!(true))
+    }
+
     fn limit(&self, key: &str) -> Option<f64> {
         match self.raw.get(key)? {
             Value::String(text) => text.trim().parse().ok(),
@@ -269,8 +275,8 @@ fn matches(text: &str, pattern: &str) -> Result<bool, String> {
     Ok(found == [json!(true)])
 }
 
-/// Whether a default holds references or functions.
-fn is_resolved_later(default: &Value) -> bool {
+/// Whether a value holds references or functions.
+pub(super) fn is_resolved_later(default: &Value) -> bool {
     let mut open = vec![default];
     while let Some(value) = open.pop() {
         match value {

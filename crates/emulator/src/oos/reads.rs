@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::engine::Engine;
 use super::execution::{Execution, Task, time_text};
 use super::host::Host;
-use super::request::{optional_text, required_text};
+use super::request::{STATUSES, one_of, optional_text, required_text};
 use super::view;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -121,7 +121,7 @@ impl Engine {
         params: &Params,
     ) -> Result<Value, ApiError> {
         let wanted = required_text(params, "TaskExecutionId")?;
-        let status = optional_text(params, "Status")?;
+        let status = one_of(params, "Status", STATUSES)?;
         let mut rows = Vec::new();
         let mut open: Vec<(&Execution, &Task)> = self
             .executions
@@ -184,9 +184,12 @@ impl Engine {
     }
 }
 
+/// The languages of names (API references of DescribeRegions).
+const LANGUAGES: &[&str] = &["zh-CN", "en-US", "ja"];
+
 /// `DescribeRegions`: the regions of the scene.
 pub(super) fn regions(ids: &[String], params: &Params) -> Result<Value, ApiError> {
-    let language = optional_text(params, "AcceptLanguage")?;
+    let language = one_of(params, "AcceptLanguage", LANGUAGES)?;
     let language = language.as_deref().unwrap_or("en-US");
     let regions: Vec<Value> = ids
         .iter()

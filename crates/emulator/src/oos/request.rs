@@ -51,6 +51,41 @@ pub(super) fn flag(params: &Params, name: &str) -> Result<Option<bool>, ApiError
     }
 }
 
+/// A parameter with a fixed set of values.
+pub(super) fn one_of(
+    params: &Params,
+    name: &str,
+    allowed: &[&str],
+) -> Result<Option<String>, ApiError> {
+    let given = optional_text(params, name)?;
+    if given
+        .as_deref()
+        .is_some_and(|value| !allowed.contains(&value))
+    {
+        let reason = format!("must be one of {}", allowed.join(", "));
+        return Err(bad_parameter(name, &reason));
+    }
+    Ok(given)
+}
+
+/// What executions and tasks can be listed by as their `Status` (API reference of ListExecutions).
+pub(super) const STATUSES: &[&str] = &[
+    "Running",
+    "Started",
+    "Success",
+    "Failed",
+    "Waiting",
+    "Cancelled",
+    "Pending",
+    "Skipped",
+];
+
+/// What starts executions, as `Category` says it.
+pub(super) const CATEGORIES: &[&str] = &["Other", "TimerTrigger", "EventTrigger", "AlarmTrigger"];
+
+/// Who sees a template or a parameter.
+pub(super) const SHARE_TYPES: &[&str] = &["Public", "Private"];
+
 /// A point in time.
 pub(super) fn time(params: &Params, name: &str) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = optional_text(params, name)? else {

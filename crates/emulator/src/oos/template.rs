@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::near::nearest;
 use super::parameters::{Declaration, shorten};
 use super::yaml;
 
@@ -43,6 +44,8 @@ pub(super) struct Template {
     /// What a `When` may name. Values are looked at where they are used, because a condition may
     /// refer to the outputs of tasks.
     pub(super) conditions: Map<String, Value>,
+    /// Whether there are `Rules`, which nobody looks at.
+    pub(super) has_rules: bool,
 }
 
 /// A stored version of a template.
@@ -171,6 +174,7 @@ impl Template {
             tasks,
             outputs: object(root.get("Outputs"), "Outputs")?,
             conditions,
+            has_rules: !object(root.get("Rules"), "Rules")?.is_empty(),
         })
     }
 
@@ -354,6 +358,19 @@ pub(super) fn call_in(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     Some((key.strip_prefix("Fn::")?, argument))
 }
 
+/// A key that reads like a function and calls none: it stands beside others, or is not spelt
+/// `Fn::Name`. The object would be taken for data.
+pub(super) fn stray_call(map: &Map<String, Value>) -> Option<&str> {
+    if call_in(map).is_some() {
+        return None;
+    }
+    let reads_like_one = |key: &&str| {
+        let head = key.get(..3);
+        head.is_some_and(|head| head.eq_ignore_ascii_case("fn:"))
+    };
+    map.keys().map(String::as_str).find(reads_like_one)
+}
+
 /// Whether a key is among the names known.
 pub(super) fn is_in(known: &[&[&str]], key: &str) -> bool {
     known.iter().any(|some| some.contains(&key))
@@ -361,8 +378,10 @@ pub(super) fn is_in(known: &[&[&str]], key: &str) -> bool {
 
 /// Refuses a key that is none of those known.
 pub(super) fn only(map: &Map<String, Value>, known: &[&[&str]], place: &str) -> Result<(), String> {
-    match map.keys().find(|key| !is_in(known, key)) {
-        None => Ok(()),
-        Some(key) => Err(format!("{place} has the unknown key {key:?}")),
-    }
+    let Some(key) = map.keys().find(|key| !is_in(known, key)) else {
+        return Ok(());
+    };
+    let all = known.iter().copied().flatten().copied();
+    let meant = nearest(key, all).map_or(String::new(), |name| format!("; {name} must be meant"));
+    Err(format!("{place} has the unknown key {key:?}{meant}"))
 }

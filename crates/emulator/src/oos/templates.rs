@@ -13,7 +13,8 @@ use super::host::{Caller, Host};
 use super::packages;
 use super::records::{Given, category};
 use super::request::{
-    Page, bad_parameter, flag, json_parameter, missing, optional_text, required_text,
+    Page, SHARE_TYPES, bad_parameter, flag, json_parameter, missing, one_of, optional_text,
+    required_text,
 };
 use super::template::{Template, Version};
 use crate::error::ApiError;
@@ -75,8 +76,8 @@ impl Engine {
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
-        let filters = TemplateFilters::parse(params)?;
         let page = Page::of(params, 10..=100)?;
+        let filters = TemplateFilters::parse(params)?;
         let own = self
             .private
             .iter()
@@ -117,7 +118,7 @@ impl Engine {
         params: &Params,
     ) -> Result<Value, ApiError> {
         let name = required_text(params, "TemplateName")?;
-        let share = optional_text(params, "ShareType")?;
+        let share = one_of(params, "ShareType", SHARE_TYPES)?;
         let page = Page::of(params, 10..=100)?;
         let found = self.find_template(region, &name, None)?;
         let versions = match self.private.get(&(region.to_owned(), name)) {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::actions::Outcome;
 use super::engine::{Due, Engine};
+use super::events;
 use super::execution::{NewExecution, ParentLink, Pause, Status, time_text};
 use super::host::Host;
 use super::template::{MAX_DEPTH, TaskSpec, Template, depth};
@@ -25,6 +26,16 @@ impl Template {
         self.tasks
             .first()
             .and_then(|task| TriggerKind::of(&task.action))
+    }
+
+    /// Where the child that a trigger starts begins: behind the trigger, or where `OnSuccess` of it
+    /// says.
+    fn behind_trigger(&self, trigger: &TaskSpec) -> usize {
+        match trigger.on_success.as_deref() {
+            None | Some("ACS::NEXT") => 1,
+            Some("ACS::END") => self.tasks.len(),
+            Some(name) => self.task_index(name).unwrap_or(1),
+        }
     }
 }
 
@@ -44,7 +55,22 @@ impl Engine {
         if execution.link.is_some() {
             return Outcome::Failed("a trigger is not allowed in a child template".to_owned());
         }
+        if let Err(e) = events::check_resolved(kind, properties) {
+            return Outcome::Failed(e);
+        }
         let now = host.now();
+        let timer = match kind {
+            TriggerKind::Timer => match Timer::read(properties) {
+                Ok(timer) if timer.next(now, now).is_none() => {
+                    let reason = "there is no time to start at before EndDate";
+                    return Outcome::Failed(reason.to_owned());
+                }
+                Ok(timer) => Some(timer),
+                Err(e) => return Outcome::Failed(e),
+            },
+            TriggerKind::Event | TriggerKind::Alarm => None,
+        };
+        // Not before it waits: what `OnError` goes on with is no schedule.
         execution.trigger = Some(Box::new(Trigger {
             kind,
             task,
@@ -57,18 +83,8 @@ impl Engine {
             child: None,
             fired: 0,
         }));
-        if kind == TriggerKind::Timer {
-            match Timer::read(properties) {
-                Ok(timer) => {
-                    if timer.next(now, now).is_none() {
-                        return Outcome::Failed(
-                            "there is no time to start at before EndDate".to_owned(),
-                        );
-                    }
-                    self.schedule_trigger(host, id, &timer);
-                }
-                Err(e) => return Outcome::Failed(e),
-            }
+        if let Some(timer) = timer {
+            self.schedule_trigger(host, id, &timer);
         }
         Outcome::Stays(Some(Pause::Trigger))
     }
@@ -170,10 +186,10 @@ impl Engine {
         };
         let (region, parameters) = (execution.region.clone(), execution.parameters.clone());
         let name = spec.name.clone();
+        let position = template.parsed.behind_trigger(spec);
         let child = self.make(host, &region, template, parameters, new)?;
         if let Some(made) = self.executions.get_mut(&child) {
-            // The trigger itself is passed over.
-            made.position = 1;
+            made.position = position;
             made.named.insert(name, outputs);
         }
         if let Some(execution) = self.executions.get_mut(id) {
@@ -283,7 +299,7 @@ impl Engine {
             .filter(|e| {
                 e.trigger.as_ref().is_some_and(|trigger| {
                     let properties = &e.tasks[trigger.task].properties;
-                    trigger.kind == kind && fits(kind, properties, event, &e.region)
+                    trigger.kind == kind && events::fits(kind, properties, event, &e.region)
                 })
             })
             .map(|e| e.id.clone())
@@ -329,50 +345,4 @@ pub(super) fn times(
     std::iter::successors(timer.next(start, start), step)
         .take(count)
         .collect()
-}
-
-/// Whether an event is one that the properties of a trigger ask for. What they do not name fits.
-fn fits(kind: TriggerKind, properties: &Value, event: &Value, region: &str) -> bool {
-    let wants = |property: &str, field: &str| match properties.get(property) {
-        None | Some(Value::Null) => true,
-        Some(Value::Array(list)) if list.is_empty() => true,
-        Some(Value::Array(list)) => event.get(field).is_some_and(|have| list.contains(have)),
-        Some(one) => event
-            .get(field)
-            .is_some_and(|have| match (one.as_str(), have.as_str()) {
-                (Some(one), Some(have)) => one.eq_ignore_ascii_case(have),
-                _ => one == have,
-            }),
-    };
-    let here = event.get("regionId").and_then(Value::as_str);
-    if here.is_some_and(|here| here != region) {
-        return false;
-    }
-    match kind {
-        TriggerKind::Timer => false,
-        TriggerKind::Alarm => wants("Namespace", "namespace") && wants("MetricName", "metricName"),
-        TriggerKind::Event => {
-            wants("Product", "product")
-                && wants("Name", "name")
-                && wants("Level", "level")
-                && has_content(properties.get("Content"), event.get("content"))
-        }
-    }
-}
-
-/// Each attribute that is asked for must be there with one of the values.
-fn has_content(wanted: Option<&Value>, content: Option<&Value>) -> bool {
-    let Some(Value::Object(wanted)) = wanted else {
-        return true;
-    };
-    wanted.iter().all(|(name, values)| {
-        let Some(have) = content.and_then(|content| content.get(name)) else {
-            return false;
-        };
-        match (values, have) {
-            (Value::Array(values), have) => values.is_empty() || values.contains(have),
-            (Value::Object(_), have) => has_content(Some(values), Some(have)),
-            (value, have) => value == have,
-        }
-    })
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::engine::Engine;
 use super::execution::{Execution, Pause, Task, time_text};
 use super::records;
+use super::store::HIDDEN;
 use super::switches::OosSwitches;
 use super::template::Version;
 use super::trigger_state::Trigger;
@@ -58,10 +59,26 @@ fn common(execution: &Execution) -> Map<String, Value> {
     }
 }
 
+/// The parameters of an execution, without the values of those with `NoEcho`. Where else OOS hides
+/// them is not documented: properties and outputs show what was made of them.
+fn parameters(execution: &Execution) -> Map<String, Value> {
+    let mut shown = execution.parameters.clone();
+    for (name, declaration) in &execution.template.parsed.parameters {
+        if declaration.is_masked()
+            && let Some(value) = shown.get_mut(name)
+            && !value.is_null()
+            && *value != json!("")
+        {
+            *value = json!(HIDDEN);
+        }
+    }
+    shown
+}
+
 /// The `Execution` of a `StartExecution` answer: `Parameters` is a text.
 pub(super) fn started(execution: &Execution) -> Value {
     let mut map = common(execution);
-    let parameters = Value::Object(execution.parameters.clone()).to_string();
+    let parameters = Value::Object(parameters(execution)).to_string();
     map.insert("Parameters".to_owned(), json!(parameters));
     map.insert("Counters".to_owned(), json!({}));
     Value::Object(map)
@@ -93,7 +110,7 @@ impl Engine {
             Some(Pause::Child | Pause::Trigger) | None => "",
         };
         let more = json!({
-            "Parameters": execution.parameters,
+            "Parameters": parameters(execution),
             "Counters": self.counters(execution),
             "AccountId": execution.starter.account_id,
             "Category": category(execution),

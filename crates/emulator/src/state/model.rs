@@ -489,7 +489,11 @@ pub(crate) struct CommandRun {
     pub(crate) exit_code: Option<i64>,
     pub(crate) error_code: String,
     pub(crate) error_info: String,
+    /// No more of it than can be shown.
     pub(crate) output: String,
+    /// Bytes of the output that are not kept.
+    #[serde(skip)]
+    pub(crate) output_lost: usize,
     pub(crate) started: Timestamp,
     pub(crate) finished: Option<Timestamp>,
     /// What it becomes when it ends.

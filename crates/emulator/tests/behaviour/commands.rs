@@ -85,6 +85,35 @@ fn outputs_are_cut_at_24_kilobytes() {
 }
 
 #[test]
+fn no_more_of_an_output_is_kept_than_can_be_shown() {
+    let rules = r#"
+durations: {command: 10}
+commands:
+  - {instance: i-small-01, output: "0123456789abcdef", outputTimes: 60000000}
+  - {instance: i-small-02, output: "0123456789ä", outputTimes: 18446744073709551615}
+  - {instance: i-small-03, output: "a", outputTimes: 0}
+"#;
+    let mut cloud = small(rules);
+    let id = run(&mut cloud, &["i-small-01", "i-small-02", "i-small-03"]);
+    let state = control(&mut cloud, "GET", "state", Value::Null).1;
+    assert!(state.to_string().len() < 1_000_000);
+    pass(&mut cloud, 10);
+    let many = result(&mut cloud, &id, "i-small-01");
+    let shown = STANDARD.decode(many["Output"].as_str().unwrap()).unwrap();
+    assert_eq!(shown.len(), 24 * 1024);
+    assert!(shown.starts_with(b"0123456789abcdef0123"));
+    assert_eq!(many["Dropped"], 960_000_000 - 24 * 1024);
+    let letters = result(&mut cloud, &id, "i-small-02");
+    let shown = STANDARD
+        .decode(letters["Output"].as_str().unwrap())
+        .unwrap();
+    assert_eq!(shown.len(), 24 * 1024);
+    assert_eq!(result(&mut cloud, &id, "i-small-03")["Dropped"], 0);
+    let state = control(&mut cloud, "GET", "state", Value::Null).1;
+    assert!(state.to_string().len() < 1_000_000);
+}
+
+#[test]
 fn one_call_can_end_differently_on_each_instance() {
     let mut cloud = small(RULES);
     let id = run(&mut cloud, &["i-small-01", "i-small-02", "i-small-03"]);

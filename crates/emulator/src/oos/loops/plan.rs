@@ -13,6 +13,9 @@ const MAX_ITEMS: usize = 1000;
 /// `ConcurrencyInBatches` when a template names none (OOS default).
 const IN_BATCH: usize = 20;
 
+/// The only way to aggregate that is here.
+const JOIN: &str = "Fn::ListJoin";
+
 const CONTROL: &[&str] = &[
     "Mode",
     "MaxErrors",
@@ -54,8 +57,14 @@ pub(in crate::oos) fn check(settings: &Value) -> Result<Vec<String>, String> {
                 };
                 let known = ["AggregateType", "AggregateField", "Type", "Description"];
                 only(output, &[&known], &place)?;
+                for key in known {
+                    let value = output.get(key).filter(|value| !value.is_null());
+                    if key.starts_with("Aggregate") && value.is_some_and(|v| !v.is_string()) {
+                        return Err(format!("{key} in {place} must be a text"));
+                    }
+                }
                 match output.get("AggregateType").and_then(Value::as_str) {
-                    None | Some("Fn::ListJoin") => {}
+                    None | Some(JOIN) => joined_type(output.get("Type"), &place)?,
                     Some(other) => absent.push(format!("AggregateType {other} in {place}")),
                 }
             }
@@ -63,6 +72,29 @@ pub(in crate::oos) fn check(settings: &Value) -> Result<Vec<String>, String> {
         Some(_) => return Err("Loop.Outputs is not an object".to_owned()),
     }
     Ok(absent)
+}
+
+/// What joins the outputs of all items is a list.
+fn joined_type(declared: Option<&Value>, place: &str) -> Result<(), String> {
+    match declared {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(kind)) if kind == "List" => Ok(()),
+        Some(kind) => Err(format!(
+            "Type in {place} must be List, which {JOIN} gives, not {kind}"
+        )),
+    }
+}
+
+/// Whether an output of a loop joins those of its items.
+pub(in crate::oos) fn joins(rule: &Value) -> bool {
+    let kind = rule.get("AggregateType").and_then(Value::as_str);
+    kind.is_none_or(|kind| kind == JOIN)
+}
+
+/// The output of the items that an output of a loop is made of: of its own name if it says none.
+pub(in crate::oos) fn joined_field<'r>(name: &'r str, rule: &'r Value) -> &'r str {
+    let field = rule.get("AggregateField").and_then(Value::as_str);
+    field.unwrap_or(name)
 }
 
 /// The settings that stand in `RateControl` or, as the rolling-update templates have them, beside
@@ -168,11 +200,10 @@ pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, 
             None => return Err("Loop.RateControl.Batch is missing".to_owned()),
         };
         let inside = match get("ConcurrencyInBatches") {
-            Some(Value::Array(list)) if !list.is_empty() => list
-                .iter()
-                .map(|v| count(v, n, true).map_err(|e| format!("Loop.ConcurrencyInBatches {e}")))
-                .collect::<Result<_, _>>()?,
-            _ => vec![IN_BATCH],
+            None => vec![IN_BATCH],
+            Some(Value::Array(list)) if list.is_empty() => vec![IN_BATCH],
+            Some(Value::Array(list)) => in_batches(list, n)?,
+            Some(one) => in_batches(std::slice::from_ref(one), n)?,
         };
         (batches, inside)
     } else {
@@ -206,6 +237,13 @@ pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, 
         approved: false,
         frozen: BTreeSet::new(),
     })
+}
+
+/// How many items of each batch may run at a time.
+fn in_batches(list: &[Value], n: usize) -> Result<Vec<usize>, String> {
+    list.iter()
+        .map(|v| count(v, n, true).map_err(|e| format!("Loop.ConcurrencyInBatches {e}")))
+        .collect()
 }
 
 /// A count or a percentage of `n`.

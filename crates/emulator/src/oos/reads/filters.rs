@@ -7,7 +7,9 @@ use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::execution::{Execution, Task, time_text};
 use crate::oos::parameters::same;
-use crate::oos::request::{bad_parameter, json_parameter, optional_text, time};
+use crate::oos::request::{
+    CATEGORIES, STATUSES, bad_parameter, flag, json_parameter, one_of, optional_text, time,
+};
 use crate::oos::switches::OosSwitches;
 use crate::oos::view::category;
 use crate::params::Params;
@@ -82,16 +84,7 @@ impl Filters {
                 exact.push((*name, value));
             }
         }
-        let include = match optional_text(params, "IncludeChildExecution")?.as_deref() {
-            None | Some("false" | "False") => false,
-            Some("true" | "True") => true,
-            Some(_) => {
-                return Err(bad_parameter(
-                    "IncludeChildExecution",
-                    "must be true or false",
-                ));
-            }
-        };
+        let include = flag(params, "IncludeChildExecution")?.unwrap_or(false);
         let depth = optional_text(params, "Depth")?;
         if include && depth.is_some() {
             let reason = "cannot be combined with IncludeChildExecution";
@@ -108,13 +101,18 @@ impl Filters {
                 ));
             }
         };
-        Ok(Self {
+        let found = Self {
             exact,
             template_name: optional_text(params, "TemplateName")?,
             tags: tag_filter(params)?,
             level,
             dates: Dates::parse(params)?,
-        })
+        };
+        one_of(params, "Status", STATUSES)?;
+        one_of(params, "Mode", &["Automatic", "FailurePause", "Debug"])?;
+        one_of(params, "Category", CATEGORIES)?;
+        check_categories(params)?;
+        Ok(found)
     }
 
     pub(super) fn matches(
@@ -210,14 +208,17 @@ impl TaskFilters {
             "TaskAction",
             "Status",
         ] {
-            if let Some(value) = optional_text(params, name)? {
+            let value = match name {
+                "Status" => one_of(params, name, STATUSES)?,
+                _ => optional_text(params, name)?,
+            };
+            if let Some(value) = value {
                 exact.push((name, value));
             }
         }
-        let include = optional_text(params, "IncludeChildTaskExecution")?;
         Ok(Self {
             exact,
-            include_children: matches!(include.as_deref(), Some("true" | "True")),
+            include_children: flag(params, "IncludeChildTaskExecution")?.unwrap_or(false),
             dates: Dates::parse(params)?,
         })
     }
@@ -254,6 +255,20 @@ impl TaskFilters {
         }
         (named || self.include_children || task.parent.is_none())
             && self.dates.matches(task.created, task.ended)
+    }
+}
+
+/// `Categories`: more than one, as a list or as its text.
+fn check_categories(params: &Params) -> Result<(), ApiError> {
+    let text = optional_text(params, "Categories")?.unwrap_or_default();
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let mut names = text.split(|c| !is_of_name(c));
+    match names.all(|name| name.is_empty() || CATEGORIES.contains(&name)) {
+        true => Ok(()),
+        false => {
+            let reason = format!("must be some of {}", CATEGORIES.join(", "));
+            Err(bad_parameter("Categories", &reason))
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::execution::time_text;
 use crate::oos::records::tags;
-use crate::oos::request::{Page, bad_parameter, json_parameter, optional_text, required_text};
+use crate::oos::request::{
+    Page, SHARE_TYPES, bad_parameter, json_parameter, one_of, optional_text, required_text,
+};
 use crate::params::Params;
 
 impl Engine {
@@ -97,13 +99,13 @@ impl Engine {
     ) -> Result<Value, ApiError> {
         let part = optional_text(params, "Name")?;
         // Encrypted ones are all of one type, and nobody shares them.
-        let of_open = |name: &str| match secret {
+        let of_open = |name: &str, allowed: &[&str]| match secret {
             true => Ok(None),
-            false => optional_text(params, name),
+            false => one_of(params, name, allowed),
         };
-        let kind = of_open("Type")?;
+        let kind = of_open("Type", &["String", "StringList"])?;
         let group = optional_text(params, "ResourceGroupId")?;
-        let share = of_open("ShareType")?;
+        let share = of_open("ShareType", SHARE_TYPES)?;
         let path = optional_text(params, "Path")?;
         let recursive = flag(params, "Recursive")?;
         let tags = tags(params, "Tags")?;

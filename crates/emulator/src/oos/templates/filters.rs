@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use crate::error::ApiError;
 use crate::oos::execution::time_text;
 use crate::oos::records::tags;
-use crate::oos::request::{bad_parameter, flag, optional_text, time};
+use crate::oos::request::{
+    CATEGORIES, SHARE_TYPES, bad_parameter, flag, one_of, optional_text, time,
+};
 use crate::params::Params;
 
 /// Which templates a request asks for, as rows of the answer show them.
@@ -76,7 +78,7 @@ impl TemplateFilters {
                 downwards.unwrap_or(true),
             )),
         };
-        Ok(Self {
+        let found = Self {
             equal,
             name: optional_text(params, "TemplateName")?,
             has_trigger: flag(params, "HasTrigger")?,
@@ -86,7 +88,12 @@ impl TemplateFilters {
             after: time(params, "CreatedDateAfter")?.map(time_text),
             before: time(params, "CreatedDateBefore")?.map(time_text),
             order,
-        })
+        };
+        one_of(params, "ShareType", SHARE_TYPES)?;
+        one_of(params, "TemplateType", &["Automation", "State", "Package"])?;
+        one_of(params, "TemplateFormat", &["JSON", "YAML"])?;
+        one_of(params, "Category", CATEGORIES)?;
+        Ok(found)
     }
 
     pub(super) fn admit(&self, row: &Value) -> bool {

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::answers::{seconds, wanted};
+use super::scripts::OUTPUT_BYTES;
 use super::window::Window;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
@@ -13,8 +14,6 @@ use crate::state::call::Call;
 use crate::state::model::{CommandRun, Invocation};
 use crate::state::world::World;
 
-/// Outputs are cut here; `Dropped` says how many bytes were lost.
-const OUTPUT_BYTES: usize = 24 * 1024;
 /// The older status per instance and for the whole: a command that ran to its end is Finished,
 /// whatever its exit code.
 fn record_status(run: &CommandRun) -> &'static str {
@@ -69,7 +68,7 @@ fn output(run: &CommandRun, plain: bool) -> (String, usize) {
     } else {
         STANDARD.encode(kept)
     };
-    (text, bytes.len() - kept.len())
+    (text, bytes.len() - kept.len() + run.output_lost)
 }
 
 fn plain(args: Args<'_>) -> Result<bool, ApiError> {

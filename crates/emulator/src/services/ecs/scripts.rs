@@ -21,6 +21,9 @@ use crate::state::world::World;
 /// The most that a command may have once it is Base64.
 const CONTENT_BYTES: usize = 24 * 1024;
 
+/// Outputs are cut here (API reference); `Dropped` says how many bytes were lost.
+pub(super) const OUTPUT_BYTES: usize = 24 * 1024;
+
 /// The kinds of commands. The first three run in what the operating system brings along.
 const TYPES: [&str; 5] = [
     "RunShellScript",
@@ -302,6 +305,7 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
         error_code: String::new(),
         error_info: String::new(),
         output: String::new(),
+        output_lost: 0,
         started: now,
         finished: None,
         verdict: None,
@@ -356,10 +360,12 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
         verdict.finished = Some(time::later(now, time::seconds(limit)));
     } else {
         let mut exit_code = rule.map_or(0, |r| r.exit_code);
-        verdict.output = rule.map_or(String::new(), |r| r.output.repeat(r.output_times));
+        if let Some(rule) = rule {
+            (verdict.output, verdict.output_lost) = repeated(&rule.output, rule.output_times);
+        }
         if let Some(why) = packages::refusal(world, id, content).filter(|_| exit_code == 0) {
             exit_code = 1;
-            verdict.output = why;
+            (verdict.output, verdict.output_lost) = (why, 0);
         }
         verdict.exit_code = Some(exit_code);
         verdict.status = if exit_code == 0 { "Success" } else { "Failed" }.into();
@@ -371,6 +377,25 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
     }
     run.verdict = Some(Box::new(verdict));
     run
+}
+
+/// As much of a repeated output as can be shown, up to the end of a letter, and how many bytes of it
+/// are not kept.
+fn repeated(output: &str, times: usize) -> (String, usize) {
+    let whole = output.len().saturating_mul(times);
+    if whole == 0 {
+        return (String::new(), 0);
+    }
+    let needed = OUTPUT_BYTES.div_ceil(output.len()).min(times);
+    let mut kept = match needed {
+        1 => String::new(),
+        _ => output.repeat(needed - 1),
+    };
+    let left = OUTPUT_BYTES.saturating_sub(kept.len());
+    let end = (left..output.len()).find(|i| output.is_char_boundary(*i));
+    kept.push_str(&output[..end.unwrap_or(output.len())]);
+    let lost = whole - kept.len();
+    (kept, lost)
 }
 
 fn failed(mut run: CommandRun, status: &str, error_code: &str) -> CommandRun {
