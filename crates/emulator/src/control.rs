@@ -16,7 +16,7 @@ use crate::state::activities::Trigger;
 use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::Switches;
-use crate::state::call::{Call, EssVersion, Outcome, Service};
+use crate::state::call::{self, Call, EssVersion, Outcome, Service};
 use crate::state::faults::Fault;
 use crate::state::ram::Policy;
 use crate::state::time::{advance_problem, later, scale_problem, seconds};
@@ -52,9 +52,10 @@ struct CallAs {
     principal: String,
     service: String,
     action: String,
+    /// That of the endpoint: `RegionId` among the parameters says otherwise, as over the wire.
     #[serde(default)]
     region: Option<String>,
-    /// Only for ESS: `2014-08-28`; 2022-02-22 otherwise.
+    /// One of the service's; for ESS 2022-02-22 when absent.
     #[serde(default)]
     version: Option<String>,
     #[serde(default)]
@@ -341,6 +342,25 @@ fn done(result: Result<(), ApiError>, cloud: &mut Cloud) -> Response {
     }
 }
 
+/// The version that a call is made in, which must be one of its service.
+fn version_of(service: Service, version: Option<&str>) -> Result<EssVersion, ApiError> {
+    let Some(version) = version else {
+        return Ok(EssVersion::V2022);
+    };
+    match Service::of_version(version)? {
+        (of, version) if of == service => Ok(version),
+        _ => Err(Service::other_version(service.name(), version)),
+    }
+}
+
+/// The answer to a call that a service refused.
+fn answered(error: ApiError, request_id: Option<String>) -> Response {
+    answer(&json!({
+        "status": error.status,
+        "body": { "Code": error.code, "Message": error.message, "RequestId": request_id },
+    }))
+}
+
 fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Response, Response> {
     let caller = cloud
         .world
@@ -354,21 +374,25 @@ fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Respon
         .ok_or_else(|| refuse(404, format!("no principal {}", ask.principal)))?;
     let service = Service::parse(&ask.service)
         .ok_or_else(|| refuse(400, format!("no service {}", ask.service)))?;
-    let version = match ask.version.as_deref() {
-        Some("2014-08-28") => EssVersion::V2014,
-        _ => EssVersion::V2022,
+    let version = match version_of(service, ask.version.as_deref()) {
+        Ok(version) => version,
+        Err(error) => {
+            let id = cloud.world.ids.refused_request_id();
+            let (now, refused) = (cloud.world.now, error.clone());
+            let journal = &mut cloud.world.journal;
+            journal.refused(now, Some(service), &ask.action, &id, refused);
+            return Ok(answered(error, Some(id)));
+        }
     };
-    let region = ask
-        .region
-        .or_else(|| cloud.world.regions.first().cloned())
-        .unwrap_or_default();
+    let params = params::nest(&ask.params);
+    let region = call::region_of(&params, ask.region, &cloud.world.regions);
     let outcome = cloud.call(Call {
         caller,
         region,
         service,
         action: ask.action,
         version,
-        params: params::nest(&ask.params),
+        params,
         by_oos: false,
         wall_now,
     });
@@ -376,10 +400,10 @@ fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Respon
         Outcome::Answered(Ok(body)) | Outcome::AnsweredAt(_, Ok(body)) => {
             answer(&json!({ "status": 200, "body": body }))
         }
-        Outcome::Answered(Err(error)) | Outcome::AnsweredAt(_, Err(error)) => answer(&json!({
-            "status": error.status,
-            "body": { "Code": error.code, "Message": error.message, "RequestId": error.request_id },
-        })),
+        Outcome::Answered(Err(error)) | Outcome::AnsweredAt(_, Err(error)) => {
+            let id = error.request_id.clone();
+            answered(error, id)
+        }
         Outcome::Dropped => answer(&json!({ "status": 0, "body": null })),
     })
 }
