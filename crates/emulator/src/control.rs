@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::front::{Request, Response};
 use crate::oos::{Caller, TriggerKind};
 use crate::params::{self, Params};
-use crate::services::planned::fault_problem;
+use crate::services::planned::{fault_problem, switches_problem};
 use crate::state::activities::Trigger;
 use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
@@ -157,7 +157,7 @@ fn route(
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
             let fault: Fault = read(request)?;
-            if let Some(problem) = fault_problem(&cloud.world.ram, &fault) {
+            if let Some(problem) = fault_problem(&cloud.world, &fault) {
                 return Err(refuse(400, problem));
             }
             let now = cloud.now();
@@ -176,6 +176,9 @@ fn route(
         ("GET", ["switches"]) => answer(&json!(cloud.world.switches)),
         ("PUT", ["switches"]) => {
             let switches: Switches = read(request)?;
+            if let Some(problem) = switches_problem(&switches) {
+                return Err(refuse(400, problem));
+            }
             cloud.world.switches = switches;
             cloud.settle();
             answer(&json!(cloud.world.switches))
