@@ -244,6 +244,21 @@ fn switches_are_read_and_written() {
 }
 
 #[test]
+fn switches_that_nobody_can_mean_are_refused_and_change_nothing() {
+    let mut cloud = small("");
+    let before = control(&mut cloud, "GET", "switches", Value::Null);
+    for (switches, part) in [
+        (json!({"readLagSeconds": -1.0}), "readLagSeconds"),
+        (json!({"rates": {"OOS ListExecution": 1}}), "ListExecution"),
+    ] {
+        let (status, answer) = control(&mut cloud, "PUT", "switches", switches);
+        assert_eq!(status, 400);
+        assert!(answer["error"].as_str().unwrap().contains(part), "{answer}");
+    }
+    assert_eq!(control(&mut cloud, "GET", "switches", Value::Null), before);
+}
+
+#[test]
 fn somebody_else_can_call() {
     let mut cloud = small("");
     let ask = json!({"as": "reader", "service": "ess", "action": "SuspendProcesses", "params": {"ScalingGroupId": "asg-small", "Processes.1": "ScaleIn"}});
