@@ -8,7 +8,7 @@ use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid, missing};
 use crate::state::call::Call;
 use crate::state::container_groups::{
-    ContainerGroup, ContainerGroupStatus, ContainerState, RunningContainer,
+    ContainerGroup, ContainerGroupStatus, ContainerState, RESTART_POLICIES, RunningContainer,
 };
 use crate::state::containers::{Container, UpdateType};
 use crate::state::outcomes::ContainerUpdateOutcome;
