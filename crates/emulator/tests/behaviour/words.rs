@@ -293,3 +293,39 @@ fn a_price_that_is_no_number_is_refused() {
         assert_eq!(answer.is_ok(), taken, "{limit}: {answer:?}");
     }
 }
+
+/// What is refused for a parameter that is looked at last has not been done by then.
+#[test]
+fn a_call_that_is_refused_has_changed_nothing() {
+    use Service::{Ecs, Ess};
+    let mut cloud = small("");
+    let one = json!({"ScalingGroupId": "asg-small", "InstanceIds.1": "i-small-01"});
+    let with = |more: Value| {
+        let mut params = one.clone();
+        let more = more.as_object().unwrap().clone();
+        params.as_object_mut().unwrap().extend(more);
+        params
+    };
+    let state = |cloud: &mut _| crate::support::control(cloud, "GET", "state", Value::Null).1;
+    ess(&mut cloud, "EnterStandby", with(json!({}))).unwrap();
+    let before = state(&mut cloud);
+    for (service, action, params) in [
+        (Ess, "ExitStandby", with(json!({"Async": "maybe"}))),
+        (
+            Ess,
+            "EnterStandby",
+            json!({"ScalingGroupId": "asg-small", "InstanceIds.1": "i-small-02", "Async": "maybe"}),
+        ),
+        (
+            Ecs,
+            "RunCommand",
+            json!({"Type": "RunShellScript", "CommandContent": "true", "InstanceId.1": "i-small-02",
+                "Tag.1.Key": "acs:mine", "Tag.1.Value": "x"}),
+        ),
+        (Ecs, "StartInstance", json!({"InstanceId": "i-small-02"})),
+    ] {
+        let answer = Ask::default().call(&mut cloud, service, action, params);
+        assert!(answer.is_err(), "{action}");
+        assert_eq!(state(&mut cloud), before, "{action}");
+    }
+}

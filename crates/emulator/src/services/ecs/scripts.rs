@@ -91,6 +91,7 @@ pub(super) fn launch(
     let ids = targets(world, call, args)?;
     let timeout = args.number("Timeout", 1, 86_400)?;
     script.timeout = timeout.unwrap_or(script.timeout);
+    let tags = new_tags(args)?;
     for id in &ids {
         instance(&world.resources, call, id)?;
     }
@@ -127,7 +128,7 @@ pub(super) fn launch(
         termination_mode,
         parameters,
         resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
-        tags: new_tags(args)?,
+        tags,
         created: world.now,
         runs,
     };
