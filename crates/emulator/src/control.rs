@@ -1,25 +1,29 @@
 //! The control API under `/_emulator/`: unsigned JSON for whoever drives a test. See the crate's
 //! README for the list.
 
+mod answers;
+mod calls;
+
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
-use crate::oos::{Caller, TriggerKind};
-use crate::params::{self, Params};
+use crate::oos::TriggerKind;
+use crate::params;
 use crate::services::planned::{fault_problem, switches_problem};
 use crate::state::activities::Trigger;
 use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::Switches;
-use crate::state::call::{self, Call, EssVersion, Outcome, Service};
+use crate::state::call::Service;
 use crate::state::faults::Fault;
 use crate::state::ram::Policy;
 use crate::state::time::{advance_problem, later, scale_problem, seconds};
+use answers::{answer, read, refuse};
+use calls::call_as;
 
 /// Every path of the control API begins so.
 pub const PREFIX: &str = "/_emulator/";
@@ -47,43 +51,8 @@ fn one() -> usize {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CallAs {
-    #[serde(rename = "as")]
-    principal: String,
-    service: String,
-    action: String,
-    /// That of the endpoint: `RegionId` among the parameters says otherwise, as over the wire.
-    #[serde(default)]
-    region: Option<String>,
-    /// One of the service's; for ESS 2022-02-22 when absent.
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    params: Params,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AlarmChange {
     state: AlarmState,
-}
-
-fn answer(body: &Value) -> Response {
-    Response::json(200, body)
-}
-
-fn refuse(status: u16, why: impl std::fmt::Display) -> Response {
-    Response::json(status, &json!({ "error": why.to_string() }))
-}
-
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
-    let body: &[u8] = if request.body.is_empty() {
-        b"{}"
-    } else {
-        &request.body
-    };
-    serde_json::from_slice(body)
-        .map_err(|error| refuse(400, format!("the body is not valid: {error}")))
 }
 
 /// Answers one request of the control API.
@@ -272,9 +241,29 @@ fn clock(cloud: &Cloud) -> Response {
     }))
 }
 
+/// What is wrong with a filter of the journal, if anything is: one that nobody knows would let all pass.
+fn filter_problem(name: &str, value: &str) -> Option<String> {
+    let is_flag = || {
+        ["true", "false"]
+            .iter()
+            .any(|f| f.eq_ignore_ascii_case(value))
+    };
+    match name {
+        "since" | "action" | "principal" | "code" => None,
+        "service" if value.is_empty() || Service::parse(value).is_some() => None,
+        "service" => Some(format!("there is no service {value}")),
+        "byOos" if is_flag() => None,
+        "byOos" => Some("byOos must be true or false".to_owned()),
+        _ => Some(format!("the journal has no filter {name}")),
+    }
+}
+
 /// Filters: `since` (sequence number), `service`, `action`, `principal`, `byOos`, `code`.
 fn journal(cloud: &Cloud, request: &Request) -> Response {
     let pairs = params::pairs(&request.query);
+    if let Some(problem) = pairs.iter().find_map(|(n, v)| filter_problem(n, v)) {
+        return refuse(400, problem);
+    }
     let filter = |name: &str| {
         pairs
             .iter()
@@ -343,70 +332,4 @@ fn done(result: Result<(), ApiError>, cloud: &mut Cloud) -> Response {
         Ok(()) => answer(&json!({})),
         Err(error) => refuse(error.status, error),
     }
-}
-
-/// The version that a call is made in, which must be one of its service.
-fn version_of(service: Service, version: Option<&str>) -> Result<EssVersion, ApiError> {
-    let Some(version) = version else {
-        return Ok(EssVersion::V2022);
-    };
-    match Service::of_version(version)? {
-        (of, version) if of == service => Ok(version),
-        _ => Err(Service::other_version(service.name(), version)),
-    }
-}
-
-/// The answer to a call that a service refused.
-fn answered(error: ApiError, request_id: Option<String>) -> Response {
-    answer(&json!({
-        "status": error.status,
-        "body": { "Code": error.code, "Message": error.message, "RequestId": request_id },
-    }))
-}
-
-fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Response, Response> {
-    let caller = cloud
-        .world
-        .ram
-        .principals
-        .get(&ask.principal)
-        .map(|p| Caller {
-            principal: p.name.clone(),
-            account_id: p.account_id.clone(),
-        })
-        .ok_or_else(|| refuse(404, format!("no principal {}", ask.principal)))?;
-    let service = Service::parse(&ask.service)
-        .ok_or_else(|| refuse(400, format!("no service {}", ask.service)))?;
-    let version = match version_of(service, ask.version.as_deref()) {
-        Ok(version) => version,
-        Err(error) => {
-            let id = cloud.world.ids.refused_request_id();
-            let (now, refused) = (cloud.world.now, error.clone());
-            let journal = &mut cloud.world.journal;
-            journal.refused(now, Some(service), &ask.action, &id, refused);
-            return Ok(answered(error, Some(id)));
-        }
-    };
-    let params = params::nest(&ask.params);
-    let region = call::region_of(&params, ask.region, &cloud.world.regions);
-    let outcome = cloud.call(Call {
-        caller,
-        region,
-        service,
-        action: ask.action,
-        version,
-        params,
-        by_oos: false,
-        wall_now,
-    });
-    Ok(match outcome {
-        Outcome::Answered(Ok(body)) | Outcome::AnsweredAt(_, Ok(body)) => {
-            answer(&json!({ "status": 200, "body": body }))
-        }
-        Outcome::Answered(Err(error)) | Outcome::AnsweredAt(_, Err(error)) => {
-            let id = error.request_id.clone();
-            answered(error, id)
-        }
-        Outcome::Dropped => answer(&json!({ "status": 0, "body": null })),
-    })
 }

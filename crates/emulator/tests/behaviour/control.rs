@@ -65,10 +65,15 @@ fn the_journal_is_filtered() {
     assert_eq!(one["entries"][0]["code"], "InvalidScalingGroupId.NotFound");
     assert_eq!(one["entries"][0]["params"]["Processes"], json!(["ScaleIn"]));
     assert_eq!(one["entries"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        control(&mut cloud, "GET", "journal?since=x", Value::Null).0,
-        400
-    );
+    for bad in [
+        "since=x",
+        "acton=EnterStandby",
+        "service=EES",
+        "byOos=maybe",
+    ] {
+        let (status, why) = control(&mut cloud, "GET", &format!("journal?{bad}"), Value::Null);
+        assert_eq!(status, 400, "{bad}: {why}");
+    }
 }
 
 #[test]
