@@ -50,9 +50,9 @@ impl Signals {
 
     fn came(&self, number: u8) -> u8 {
         // The first alone is kept.
-        let kept = Ordering::SeqCst;
-        let _ = self.first.compare_exchange(0, number, kept, kept);
-        self.count.fetch_add(1, kept).saturating_add(1)
+        let order = Ordering::SeqCst;
+        let _ = self.first.compare_exchange(0, number, order, order);
+        self.count.fetch_add(1, order).saturating_add(1)
     }
 
     /// The exit code of a program that the first of them ended, if any came.
