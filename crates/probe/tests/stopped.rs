@@ -46,12 +46,15 @@ fn options() -> Options {
     }
 }
 
-/// Stops once so many calls were made.
+/// Whether the calls that were made are those after which it is to stop.
+type After = dyn Fn(&[&'static str]) -> bool;
+
+/// Stops once certain calls were made.
 struct Stopping {
     inner: Emulated,
     /// Those made since, to clean up.
     since: usize,
-    after: Box<dyn Fn(&[&'static str]) -> bool>,
+    after: Box<After>,
     made: Vec<&'static str>,
     how: Stop,
 }
