@@ -5,11 +5,15 @@
 //! - [`import`]: `ess-emulator import`
 //! - [`verify`]: `ess-emulator verify`
 //! - [`real`]: the real account
+//! - [`signals`]: who ends it in the middle
+//! - [`output`]: files that are written at the end
 
 mod import;
+mod output;
 mod probe;
 mod real;
 mod serve;
+mod signals;
 mod verify;
 
 use std::process::ExitCode;
@@ -57,7 +61,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     match (cli.command, cli.serving) {
-        (Some(Command::Probe(options)), _) => probe::run(&runtime, &options)?,
+        (Some(Command::Probe(options)), _) => return probe::run(&runtime, &options),
         (Some(Command::Import(options)), _) => import::run(&runtime, &options)?,
         (None, Some(options)) => runtime.block_on(serve::serve(options))?,
         // Done above, as it needs no runtime.

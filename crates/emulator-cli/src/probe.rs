@@ -2,15 +2,18 @@
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use ess_emulator_probe::probe::{Options, probe};
+use ess_emulator_probe::probe::{Options, missing_group, probe};
 use ess_rollout_aliyun::{Limiter, Limits, Rate};
 use tokio::runtime::Runtime;
 
+use crate::output::check_writable;
 use crate::real::{Asking, Real};
+use crate::signals::Signals;
 
 /// Which account is asked, and for what.
 #[derive(Debug, Args)]
@@ -35,11 +38,17 @@ pub struct Probing {
     clock_scale: f64,
 }
 
-/// Asks for consent, then the account, and writes what was found.
+/// Asks for consent, then the account, and writes what was found. Stopped by a signal it takes back what
+/// it did and writes nothing.
 ///
 /// # Errors
-/// Without consent or credentials, and when the profile cannot be written.
-pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
+/// Without consent or credentials, for a group that is not there, and when the profile cannot be
+/// written, which is seen before anything is done.
+pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &options.output {
+        check_writable(file)
+            .with_context(|| format!("the profile cannot be written to {}", file.display()))?;
+    }
     if !options.clock_scale.is_finite() || options.clock_scale <= 0.0 {
         bail!("--clock-scale must be above 0");
     }
@@ -60,12 +69,27 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
     if !options.yes && !consent()? {
         bail!("nothing was done");
     }
+    let signals = Signals::note(runtime, |count| {
+        eprintln!(
+            "{}",
+            match count {
+                1 =>
+                    "stopping: what was created is deleted, for two minutes at most; a second signal ends at once",
+                _ => "ending at once",
+            }
+        );
+    })?;
     let mut account = Real::new(
         runtime.handle().clone(),
         client,
         region,
         options.clock_scale,
-    );
+    )
+    .with_signals(Arc::clone(&signals));
+    let missing = missing_group(&mut account, &options.groups);
+    if let Some(group) = missing.context("--groups cannot be looked for")? {
+        bail!("--groups: there is no scaling group {group:?} in {region}; nothing was done");
+    }
     if options.rates {
         let (unlimited, _) = options.asking.client(runtime, without_limits())?;
         account = account.with_unlimited(unlimited);
@@ -77,7 +101,11 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
         eprintln!("not found: {name}: {why}");
     }
     for thing in &profile.left {
-        eprintln!("could not be deleted, please do: {thing}");
+        eprintln!("could not be taken back, please do: {thing}");
+    }
+    if let Some(code) = signals.exit_code() {
+        eprintln!("stopped: no profile is written");
+        return Ok(ExitCode::from(code));
     }
     let text = serde_json::to_string_pretty(&profile)? + "\n";
     match &options.output {
@@ -86,7 +114,8 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
         None => std::io::stdout()
             .write_all(text.as_bytes())
             .context("cannot write to the standard output"),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What the client allows itself is not what the account allows.

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ess_emulator::state::call::Service as Asked;
-use ess_emulator_probe::account::{Account, CallError};
+use ess_emulator_probe::account::{Account, CallError, Stop};
 use ess_rollout_aliyun::credentials::from_environment;
 use ess_rollout_aliyun::{Client, ClientConfig, Endpoints, Limiter, Network, Service};
 use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::{Handle, Runtime};
+
+use crate::signals::Signals;
 
 /// How often a call is made while it does not get there, or the rate limit is reached.
 const ATTEMPTS: u32 = 5;
@@ -114,6 +116,7 @@ pub struct Real {
     /// Seconds of the account that pass in one: 1, but for an emulator.
     scale: f64,
     began: (Instant, Timestamp),
+    stop: Arc<Signals>,
 }
 
 impl Real {
@@ -126,6 +129,15 @@ impl Real {
             region: region.to_owned(),
             scale,
             began: (Instant::now(), Timestamp::now()),
+            stop: Arc::default(),
+        }
+    }
+
+    /// Ends as the signals say that came.
+    pub fn with_signals(self, signals: Arc<Signals>) -> Self {
+        Self {
+            stop: signals,
+            ..self
         }
     }
 
@@ -232,6 +244,10 @@ impl Account for Real {
 
     fn sleep(&mut self, time: Duration) {
         std::thread::sleep(time.div_f64(self.scale));
+    }
+
+    fn stop(&self) -> Stop {
+        self.stop.stop()
     }
 
     fn now(&mut self) -> Timestamp {

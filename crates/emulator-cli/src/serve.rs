@@ -16,6 +16,8 @@ use ess_emulator::state::behaviour::UnsupportedParameters;
 use ess_emulator_probe::profile::Profile;
 use serde_json::json;
 
+use crate::output::check_replaceable;
+
 /// What is served, and where.
 #[derive(Debug, Args)]
 pub struct Serving {
@@ -167,6 +169,8 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
                 "--record {}: there is no such folder, or it is one",
                 file.display()
             );
+            check_replaceable(file)
+                .with_context(|| format!("--record {} cannot be written", file.display()))?;
             recording::begin(&mut cloud);
             let mut scene = Scene::new(&yaml, &fixture, start)?;
             scene.templates = templates;

@@ -298,7 +298,7 @@ async fn what_is_imported_answers_as_the_account_did() {
         "cat /etc/shadow",
         "c2VjcmV0",
         "47.110.1.2",
-        "1234567890123456\"",
+        "1234567890123456",
         "asg-of-others",
     ] {
         assert!(!text.contains(secret), "{secret} is in {text}");
@@ -326,9 +326,7 @@ async fn what_is_imported_answers_as_the_account_did() {
         }
         // Whose account it is stays out of the file.
         let of_account = |answer: &Value, id: &str| -> Value {
-            let text = answer
-                .to_string()
-                .replace(&format!("\"{id}\""), "\"ACCOUNT\"");
+            let text = answer.to_string().replace(id, "ACCOUNT");
             serde_json::from_str(&text).unwrap()
         };
         let old = of_account(&old, "1234567890123456");

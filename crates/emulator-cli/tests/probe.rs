@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use ess_rollout_test_support::Emulator;
 use serde_json::{Value, json};
@@ -50,7 +51,12 @@ fn fixture(switches: &Value) -> Value {
 }
 
 fn probe(emulator: &Emulator, flags: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ess-emulator"))
+    command(emulator, flags).output().unwrap()
+}
+
+fn command(emulator: &Emulator, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ess-emulator"));
+    command
         .args(["probe", "--region=cn-hangzhou", "--groups=asg-ecs,asg-eci"])
         .arg(format!("--endpoint=all={}", emulator.endpoint()))
         .arg(format!("--clock-scale={SCALE}"))
@@ -58,9 +64,8 @@ fn probe(emulator: &Emulator, flags: &[&str]) -> Output {
         .env_clear()
         .env("ALIBABA_CLOUD_ACCESS_KEY_ID", "probe-key")
         .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "probe-secret")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+        .stdin(Stdio::null());
+    command
 }
 
 async fn changes(emulator: &Emulator) -> Vec<String> {
@@ -139,6 +144,65 @@ async fn nothing_is_done_before_somebody_agreed_and_what_is_found_can_be_served(
     let file = file.to_str().unwrap();
     let served = start(directory.path(), &json!({}), &["--profile", file]);
     assert_eq!(served.get("switches").await.unwrap(), profile["switches"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_found_before_anything_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let emulator = start(directory.path(), &json!({}), &["--clock-scale", SCALE]);
+    let file = directory.path().join("none").join("profile.json");
+    for (flags, part) in [
+        (vec!["--yes", "--groups=asg-ecs,asg-none"], "asg-none"),
+        (
+            vec!["--yes", "--output", file.to_str().unwrap()],
+            "profile.json",
+        ),
+    ] {
+        let refused = probe(&emulator, &flags);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success(), "{said}");
+        assert!(said.contains(part), "{part} is not in {said}");
+        assert_eq!(changes(&emulator).await, Vec::<String>::new());
+    }
+    let file = directory.path().join("profile.json");
+    let refused = probe(&emulator, &["--output", file.to_str().unwrap()]);
+    assert!(!refused.status.success());
+    assert!(!file.exists(), "nobody agreed, and nothing is written");
+}
+
+#[tokio::test]
+async fn one_that_is_stopped_deletes_what_it_made() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let directory = tempfile::tempdir().unwrap();
+        let emulator = start(directory.path(), &json!({}), &["--clock-scale", SCALE]);
+        let file = directory.path().join("profile.json");
+        let flags = ["--yes", "--output", file.to_str().unwrap()];
+        let child = command(&emulator, &flags)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !changes(&emulator)
+            .await
+            .contains(&"StartExecution".to_owned())
+        {
+            assert!(Instant::now() < deadline, "nothing was begun");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.unwrap().success());
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains("no profile is written"), "{said}");
+        assert!(!said.contains("could not be taken back"), "{said}");
+        assert!(!file.exists());
+        let changes = changes(&emulator).await;
+        let count = |action: &str| changes.iter().filter(|made| *made == action).count();
+        assert_eq!(count("CreateTemplate"), count("DeleteTemplate"), "{said}");
+    }
 }
 
 #[tokio::test]

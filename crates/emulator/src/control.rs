@@ -1,25 +1,29 @@
 //! The control API under `/_emulator/`: unsigned JSON for whoever drives a test. See the crate's
 //! README for the list.
 
+mod answers;
+mod calls;
+
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
-use crate::oos::{Caller, TriggerKind, event_problem};
-use crate::params::{self, Params};
-use crate::services::planned::fault_problem;
+use crate::oos::{TriggerKind, event_problem};
+use crate::params;
+use crate::services::planned::{fault_problem, switches_problem};
 use crate::state::activities::Trigger;
 use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::Switches;
-use crate::state::call::{Call, EssVersion, Outcome, Service};
+use crate::state::call::Service;
 use crate::state::faults::Fault;
 use crate::state::ram::Policy;
 use crate::state::time::{advance_problem, later, scale_problem, seconds};
+use answers::{answer, read, refuse};
+use calls::call_as;
 
 /// Every path of the control API begins so.
 pub const PREFIX: &str = "/_emulator/";
@@ -47,42 +51,8 @@ fn one() -> usize {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CallAs {
-    #[serde(rename = "as")]
-    principal: String,
-    service: String,
-    action: String,
-    #[serde(default)]
-    region: Option<String>,
-    /// Only for ESS: `2014-08-28`; 2022-02-22 otherwise.
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    params: Params,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AlarmChange {
     state: AlarmState,
-}
-
-fn answer(body: &Value) -> Response {
-    Response::json(200, body)
-}
-
-fn refuse(status: u16, why: impl std::fmt::Display) -> Response {
-    Response::json(status, &json!({ "error": why.to_string() }))
-}
-
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
-    let body: &[u8] = if request.body.is_empty() {
-        b"{}"
-    } else {
-        &request.body
-    };
-    serde_json::from_slice(body)
-        .map_err(|error| refuse(400, format!("the body is not valid: {error}")))
 }
 
 /// Answers one request of the control API.
@@ -156,7 +126,7 @@ fn route(
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
             let fault: Fault = read(request)?;
-            if let Some(problem) = fault_problem(&cloud.world.ram, &fault) {
+            if let Some(problem) = fault_problem(&cloud.world, &fault) {
                 return Err(refuse(400, problem));
             }
             let now = cloud.now();
@@ -175,6 +145,9 @@ fn route(
         ("GET", ["switches"]) => answer(&json!(cloud.world.switches)),
         ("PUT", ["switches"]) => {
             let switches: Switches = read(request)?;
+            if let Some(problem) = switches_problem(&switches) {
+                return Err(refuse(400, problem));
+            }
             cloud.world.switches = switches;
             cloud.settle();
             answer(&json!(cloud.world.switches))
@@ -269,9 +242,29 @@ fn clock(cloud: &Cloud) -> Response {
     }))
 }
 
+/// What is wrong with a filter of the journal, if anything is: one that nobody knows would let all pass.
+fn filter_problem(name: &str, value: &str) -> Option<String> {
+    let is_flag = || {
+        ["true", "false"]
+            .iter()
+            .any(|f| f.eq_ignore_ascii_case(value))
+    };
+    match name {
+        "since" | "action" | "principal" | "code" => None,
+        "service" if value.is_empty() || Service::parse(value).is_some() => None,
+        "service" => Some(format!("there is no service {value}")),
+        "byOos" if is_flag() => None,
+        "byOos" => Some("byOos must be true or false".to_owned()),
+        _ => Some(format!("the journal has no filter {name}")),
+    }
+}
+
 /// Filters: `since` (sequence number), `service`, `action`, `principal`, `byOos`, `code`.
 fn journal(cloud: &Cloud, request: &Request) -> Response {
     let pairs = params::pairs(&request.query);
+    if let Some(problem) = pairs.iter().find_map(|(n, v)| filter_problem(n, v)) {
+        return refuse(400, problem);
+    }
     let filter = |name: &str| {
         pairs
             .iter()
@@ -340,47 +333,4 @@ fn done(result: Result<(), ApiError>, cloud: &mut Cloud) -> Response {
         Ok(()) => answer(&json!({})),
         Err(error) => refuse(error.status, error),
     }
-}
-
-fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Response, Response> {
-    let caller = cloud
-        .world
-        .ram
-        .principals
-        .get(&ask.principal)
-        .map(|p| Caller {
-            principal: p.name.clone(),
-            account_id: p.account_id.clone(),
-        })
-        .ok_or_else(|| refuse(404, format!("no principal {}", ask.principal)))?;
-    let service = Service::parse(&ask.service)
-        .ok_or_else(|| refuse(400, format!("no service {}", ask.service)))?;
-    let version = match ask.version.as_deref() {
-        Some("2014-08-28") => EssVersion::V2014,
-        _ => EssVersion::V2022,
-    };
-    let region = ask
-        .region
-        .or_else(|| cloud.world.regions.first().cloned())
-        .unwrap_or_default();
-    let outcome = cloud.call(Call {
-        caller,
-        region,
-        service,
-        action: ask.action,
-        version,
-        params: params::nest(&ask.params),
-        by_oos: false,
-        wall_now,
-    });
-    Ok(match outcome {
-        Outcome::Answered(Ok(body)) | Outcome::AnsweredAt(_, Ok(body)) => {
-            answer(&json!({ "status": 200, "body": body }))
-        }
-        Outcome::Answered(Err(error)) | Outcome::AnsweredAt(_, Err(error)) => answer(&json!({
-            "status": error.status,
-            "body": { "Code": error.code, "Message": error.message, "RequestId": error.request_id },
-        })),
-        Outcome::Dropped => answer(&json!({ "status": 0, "body": null })),
-    })
 }

@@ -32,12 +32,34 @@ pub enum CallError {
         /// The reason.
         why: String,
     },
+    /// It was not made: whoever asked wants the probe to end.
+    #[error("{action} was not called: the probe was stopped")]
+    Stopped {
+        /// What would have been asked for.
+        action: String,
+    },
+}
+
+/// Whether a probe is to end before it is through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// It goes on.
+    No,
+    /// It takes back what it did, and ends.
+    CleanUp,
+    /// It ends at once, and names what is left.
+    AtOnce,
 }
 
 impl CallError {
     /// Whether the account has reached its rate limit.
     pub fn is_throttled(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code.starts_with("Throttling"))
+    }
+
+    /// Whether the service may have done what the call asks for, although it did not say so.
+    pub fn may_be_done(&self) -> bool {
+        matches!(self, Self::Failed { .. })
     }
 
     /// Whether the service refused the call, other than by its rate limit.
@@ -74,6 +96,15 @@ pub trait Account {
 
     /// Lets time pass.
     fn sleep(&mut self, time: Duration);
+
+    /// Whether whoever asks wants it to end.
+    fn stop(&self) -> Stop {
+        Stop::No
+    }
+
+    /// Whether what is called from now on takes back what was done, which is called even if the probe
+    /// is to end.
+    fn take_back(&mut self, _begins: bool) {}
 
     /// The time, by a clock that goes as fast as the service's. It may be wrong by any amount.
     fn now(&mut self) -> Timestamp;

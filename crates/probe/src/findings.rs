@@ -24,6 +24,8 @@ pub(crate) enum ProbeError {
 pub(crate) struct Findings {
     pub switches: Switches,
     pub not_found: BTreeMap<String, String>,
+    /// What was done and could not be taken back.
+    pub left: Vec<String>,
 }
 
 impl Findings {

@@ -6,7 +6,7 @@ use ess_emulator::state::call::Service;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::account::Account;
+use crate::account::{Account, CallError};
 use crate::findings::{Findings, ProbeError};
 use crate::oos::text;
 
@@ -23,7 +23,10 @@ pub(crate) fn find(account: &mut dyn Account, groups: &[String], findings: &mut 
     if groups.is_empty() {
         return findings.without(&[lag, repeated, types], named);
     }
-    let mut ess = Ess(account);
+    let mut ess = Ess {
+        account,
+        left: Vec::new(),
+    };
     let found = ess.read_lag(groups);
     let seconds = found.as_ref().copied().unwrap_or(0);
     findings.keep(&[lag], found, |all, lag| {
@@ -37,9 +40,39 @@ pub(crate) fn find(account: &mut dyn Account, groups: &[String], findings: &mut 
     findings.keep(&[repeated], found, |all, accepted| {
         all.repeated_state_changes_accepted = accepted;
     });
+    findings.left.append(&mut ess.left);
 }
 
-struct Ess<'a>(&'a mut dyn Account);
+/// The first of the groups that the account does not have in the region.
+///
+/// # Errors
+/// When the account cannot be asked.
+pub fn missing<'g>(
+    account: &mut dyn Account,
+    groups: &'g [String],
+) -> Result<Option<&'g str>, CallError> {
+    for group in groups {
+        let mut is_there = false;
+        // Without a type only those of one may be listed.
+        for kind in ["ECS", "ECI"] {
+            let ask = json!({"ScalingGroupIds.1": group, "GroupType": kind});
+            let answer = account.call(Service::Ess, "DescribeScalingGroups", &ask)?;
+            let rows = answer["ScalingGroups"].as_array();
+            let mut rows = rows.into_iter().flatten();
+            is_there |= rows.any(|row| text(row, "ScalingGroupId") == *group);
+        }
+        if !is_there {
+            return Ok(Some(group));
+        }
+    }
+    Ok(None)
+}
+
+struct Ess<'a> {
+    account: &'a mut dyn Account,
+    /// What was changed and could not be changed back.
+    left: Vec<String>,
+}
 
 impl Ess<'_> {
     fn rows(
@@ -48,7 +81,7 @@ impl Ess<'_> {
         rows: &str,
         ask: &Value,
     ) -> Result<Vec<Value>, ProbeError> {
-        let answer = self.0.call(Service::Ess, action, ask)?;
+        let answer = self.account.call(Service::Ess, action, ask)?;
         Ok(answer[rows].as_array().cloned().unwrap_or_default())
     }
 
@@ -78,15 +111,32 @@ impl Ess<'_> {
                 continue;
             }
             let ask = json!({"ScalingGroupId": group, "Processes.1": PROCESS});
-            self.0.call(Service::Ess, "SuspendProcesses", &ask)?;
+            let made = self.account.call(Service::Ess, "SuspendProcesses", &ask);
+            if let Err(error) = made {
+                if error.may_be_done() {
+                    self.resume(group, &ask);
+                }
+                return Err(error.into());
+            }
             let seen = self.until("the process is shown as suspended", |ess| {
                 ess.is_suspended(group)
             });
-            self.0.call(Service::Ess, "ResumeProcesses", &ask)?;
+            self.resume(group, &ask);
             return seen;
         }
         let why = format!("of the groups none is of type ECS and has {PROCESS} in force");
         Err(ProbeError::Unknown(why))
+    }
+
+    /// Takes the suspension back.
+    fn resume(&mut self, group: &str, ask: &Value) {
+        self.account.take_back(true);
+        let resumed = self.account.call(Service::Ess, "ResumeProcesses", ask);
+        self.account.take_back(false);
+        if let Err(error) = resumed {
+            let left = format!("the suspension of {PROCESS} of {group} ({error})");
+            self.left.push(left);
+        }
     }
 
     fn until(
@@ -94,15 +144,15 @@ impl Ess<'_> {
         what: &str,
         look: impl Fn(&mut Self) -> Result<bool, ProbeError>,
     ) -> Result<u32, ProbeError> {
-        let began = self.0.now();
+        let began = self.account.now();
         let deadline = began.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
         while !look(self)? {
-            if self.0.now() >= deadline {
+            if self.account.now() >= deadline {
                 return Err(ProbeError::NotSeen(what.to_owned()));
             }
-            self.0.sleep(Duration::from_secs(1));
+            self.account.sleep(Duration::from_secs(1));
         }
-        let passed = self.0.now().duration_since(began);
+        let passed = self.account.now().duration_since(began);
         Ok(u32::try_from(passed.as_secs()).unwrap_or(0))
     }
 
@@ -120,7 +170,7 @@ impl Ess<'_> {
     /// Asks for a protection that is there already. An instance without one has it for a moment.
     fn repeated(&mut self, groups: &[String], lag: u32) -> Result<bool, ProbeError> {
         // What was changed before shows.
-        self.0.sleep(Duration::from_secs(u64::from(lag) + 1));
+        self.account.sleep(Duration::from_secs(u64::from(lag) + 1));
         for group in groups {
             let ask = json!({"ScalingGroupId": group, "PageSize": "50"});
             let rows = self.rows("DescribeScalingInstances", "ScalingInstances", &ask)?;
@@ -135,13 +185,21 @@ impl Ess<'_> {
             let Some(instance) = in_state("InService") else {
                 continue;
             };
-            if !self.protects(group, &instance, true)? {
-                return Err(ProbeError::Unknown(format!(
-                    "{instance} cannot be protected"
-                )));
+            match self.protects(group, &instance, true) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why = format!("{instance} cannot be protected");
+                    return Err(ProbeError::Unknown(why));
+                }
+                Err(error) => {
+                    if matches!(&error, ProbeError::Call(call) if call.may_be_done()) {
+                        self.unprotect(group, &instance);
+                    }
+                    return Err(error);
+                }
             }
             let again = self.protects(group, &instance, true);
-            self.protects(group, &instance, false)?;
+            self.unprotect(group, &instance);
             return again;
         }
         Err(ProbeError::Unknown(
@@ -149,10 +207,27 @@ impl Ess<'_> {
         ))
     }
 
+    /// Takes the protection back.
+    fn unprotect(&mut self, group: &str, instance: &str) {
+        self.account.take_back(true);
+        let taken = self.protects(group, instance, false);
+        self.account.take_back(false);
+        let why = match taken {
+            Ok(true) => return,
+            Ok(false) => "refused".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let left = format!("the protection of {instance} of {group} ({why})");
+        self.left.push(left);
+    }
+
     /// Whether it is taken.
     fn protects(&mut self, group: &str, instance: &str, protect: bool) -> Result<bool, ProbeError> {
         let ask = json!({"ScalingGroupId": group, "InstanceIds.1": instance, "ProtectedFromScaleIn": protect.to_string()});
-        match self.0.call(Service::Ess, "SetInstancesProtection", &ask) {
+        match self
+            .account
+            .call(Service::Ess, "SetInstancesProtection", &ask)
+        {
             Ok(_) => Ok(true),
             Err(error) if error.is_refusal() => Ok(false),
             Err(error) => Err(error.into()),

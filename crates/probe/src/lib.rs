@@ -10,6 +10,7 @@
 //!   groups      ESS, on scaling groups that somebody named
 //!     findings  what they find, and why they find nothing
 //!     oos       executions and templates, as experiments handle them
+//!   guard       what becomes of a probe that is stopped
 //!       account who is asked: an emulated cloud, or a real one
 //! profile       what was found
 //! random        accounts as they could be
@@ -23,6 +24,7 @@
 pub mod account;
 mod findings;
 mod groups;
+mod guard;
 mod lags;
 mod oos;
 mod pauses;

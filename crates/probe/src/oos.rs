@@ -65,11 +65,13 @@ impl<'a> Oos<'a> {
     ) -> Result<(), ProbeError> {
         let name = self.template(name);
         let content = content.to_string();
-        self.ask(
-            "CreateTemplate",
-            json!({"TemplateName": name, "Content": content}),
-        )?;
-        self.templates.push(name);
+        let ask = json!({"TemplateName": name, "Content": content});
+        let made = self.ask("CreateTemplate", ask);
+        // Without an answer it may be there.
+        if made.as_ref().map_or_else(CallError::may_be_done, |_| true) {
+            self.templates.push(name);
+        }
+        made?;
         Ok(())
     }
 
@@ -206,6 +208,13 @@ impl<'a> Oos<'a> {
 
     /// Ends what still runs and deletes what was created. What could not be is named.
     pub(crate) fn clean_up(&mut self) -> Vec<String> {
+        self.account.take_back(true);
+        let left = self.clear();
+        self.account.take_back(false);
+        left
+    }
+
+    fn clear(&mut self) -> Vec<String> {
         let mut left = Vec::new();
         let executions = std::mem::take(&mut self.executions);
         for id in &executions {

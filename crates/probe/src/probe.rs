@@ -1,17 +1,20 @@
 //! The experiments, in their order, and what they leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_emulator::state::behaviour::Switches;
 use ess_emulator::state::call::Service;
 use serde_json::json;
 
-use crate::account::Account;
+use crate::account::{Account, Stop};
 use crate::findings::Findings;
+use crate::guard::Guard;
 use crate::oos::Oos;
 use crate::profile::Profile;
 use crate::rates::{ASKED, MOST};
 use crate::{groups, lags, pauses, rates, requests};
+
+pub use crate::groups::missing as missing_group;
 
 /// What a probe may touch besides what it creates.
 #[derive(Debug, Clone, Default)]
@@ -52,11 +55,14 @@ impl Options {
     }
 }
 
-/// Asks the account, one experiment after the other, and deletes what it created. `tell` hears of each before it begins.
+/// Asks the account, one experiment after the other, and deletes what it created. `tell` hears of each before it begins. Where the
+/// account says that it is to stop, it takes back what it did, for two minutes at most, and finds out no more.
 pub fn probe(account: &mut dyn Account, options: &Options, mut tell: impl FnMut(&str)) -> Profile {
+    let account = &mut Guard::new(account);
     let mut findings = Findings {
         switches: Switches::default(),
         not_found: BTreeMap::new(),
+        left: Vec::new(),
     };
     tell("page limits");
     let page_limits = page_limits(account, options);
@@ -71,19 +77,24 @@ pub fn probe(account: &mut dyn Account, options: &Options, mut tell: impl FnMut(
         ("batch pauses", pauses::of_batches),
         ("failure pauses", pauses::of_failures),
     ] {
-        tell(name);
-        experiment(&mut oos, &mut findings);
+        if oos.account.stop() == Stop::No {
+            tell(name);
+            experiment(&mut oos, &mut findings);
+        }
     }
-    let left = oos.clean_up().into_iter().collect();
-    tell("scaling groups");
-    groups::find(account, &options.groups, &mut findings);
-    match options.rates {
+    let mut left: BTreeSet<String> = oos.clean_up().into_iter().collect();
+    if account.stop() == Stop::No {
+        tell("scaling groups");
+        groups::find(account, &options.groups, &mut findings);
+    }
+    match options.rates && account.stop() == Stop::No {
         true => {
             tell("rates");
             rates::find(account, &mut findings);
         }
         false => findings.without(&["rates"], "not asked for: --rates"),
     }
+    left.extend(findings.left);
     Profile {
         switches: findings.switches,
         not_found: findings.not_found,

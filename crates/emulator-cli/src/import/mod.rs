@@ -24,6 +24,7 @@ use ess_emulator::fixture::Fixture;
 use ess_rollout_aliyun::{Limiter, Limits, Rate};
 use tokio::runtime::Runtime;
 
+use crate::output::{beside, check_replaceable};
 use crate::real::{self, Asking};
 use found::Found;
 use reads::Reads;
@@ -39,7 +40,8 @@ pub struct Importing {
     /// Where the fixture is written; without it to the standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Keep ids, names and values of tags. Addresses, user data, commands and environment variables are left out all the same
+    /// Keep ids, names and values of tags. Ids of accounts in them are replaced, and addresses, user data, commands and environment
+    /// variables are left out all the same
     #[arg(long)]
     keep_names: bool,
     /// The most calls a second to each API, instead of 25 for lists of instances and configurations and 10 for others
@@ -52,6 +54,10 @@ pub struct Importing {
 /// # Errors
 /// Without credentials, when the groups cannot be read, a call is not answered, or the fixture cannot be written.
 pub fn run(runtime: &Runtime, options: &Importing) -> anyhow::Result<()> {
+    if let Some(file) = &options.output {
+        check_replaceable(file)
+            .with_context(|| format!("cannot write the fixture to {}", file.display()))?;
+    }
     let limits = match options.rate.map(Rate::per_second) {
         None => Limits::default(),
         Some(rate) => Limits {
@@ -131,7 +137,7 @@ fn head(options: &Importing, unread: &[String], gaps: &[String]) -> String {
         options.asking.region()
     );
     head.push_str(match options.keep_names {
-        true => "# Ids, names and values of tags are the real ones. Addresses, user data, commands and variables are left out.\n",
+        true => "# Ids, names and values of tags are the real ones, but for ids of accounts in them. Addresses, user data, commands and variables are left out.\n",
         false => "# Ids, names, addresses and values of tags are stand-ins. User data, commands and variables are left out.\n",
     });
     head.push_str(
@@ -152,8 +158,7 @@ fn head(options: &Importing, unread: &[String], gaps: &[String]) -> String {
 
 /// Writes a file whole, or leaves what is there.
 fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
+    let part = beside(file);
     std::fs::write(&part, text)?;
     std::fs::rename(&part, file)
 }

@@ -154,7 +154,7 @@ impl<'a> Reads<'a> {
     pub fn refused(&mut self, what: &str, service: Service, action: &str, error: &CallError) {
         let code = match error {
             CallError::Refused { code, .. } => code.as_str(),
-            CallError::Failed { .. } => "no answer",
+            CallError::Failed { .. } | CallError::Stopped { .. } => "no answer",
         };
         let service = service.name().to_ascii_lowercase();
         self.unread

@@ -3,10 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+/// Ids of accounts that stand in for others come after this one. The first is the account of a fixture
+/// that names none.
+const FIRST: usize = 1_000_000_000_000_000;
+
 /// Gives out stand-ins.
 #[derive(Debug, Default)]
 pub struct StandIns {
-    /// Ids, names and values of tags stay as they are.
+    /// Ids, names and values of tags stay as they are, but for ids of accounts in them.
     keep: bool,
     /// Ids of images that belong to Alibaba Cloud.
     public: HashSet<String>,
@@ -71,9 +75,24 @@ impl StandIns {
     /// A name: `group-1`.
     pub fn name(&mut self, kind: &str, own: &str) -> String {
         match self.keep || own.is_empty() {
-            true => own.to_owned(),
+            true => self.without_accounts(own),
             false => self.of(kind, own, |n| format!("{kind}-{n}")),
         }
+    }
+
+    /// A text that stays, with stand-ins for the ids of accounts in it: a word of sixteen digits is one.
+    fn without_accounts(&mut self, own: &str) -> String {
+        let mut text = String::new();
+        for part in own.split_inclusive(|c: char| !c.is_alphanumeric()) {
+            let word = part.trim_end_matches(|c: char| !c.is_alphanumeric());
+            let is_account = word.len() == 16 && word.bytes().all(|b| b.is_ascii_digit());
+            match is_account {
+                true => text.push_str(&self.of("account", word, |n| format!("{:016}", FIRST + n))),
+                false => text.push_str(word),
+            }
+            text.push_str(&part[word.len()..]);
+        }
+        text
     }
 
     /// An address, of the range that RFC 2544 keeps for tests; none when names stay.
@@ -89,7 +108,7 @@ impl StandIns {
     /// `kubernetes.io/cluster/c0123456789abcdef`.
     pub fn tag(&mut self, key: &str, value: &str) -> (String, String) {
         if self.keep {
-            return (key.to_owned(), value.to_owned());
+            return (self.without_accounts(key), self.without_accounts(value));
         }
         let key = match tells(key) {
             true => self.name("key", key),
@@ -101,7 +120,7 @@ impl StandIns {
     /// The image of a container: `registry.example.com/image-1:tag-1`.
     pub fn container_image(&mut self, own: &str) -> String {
         if self.keep {
-            return own.to_owned();
+            return self.without_accounts(own);
         }
         let without_digest = own.split('@').next().unwrap_or(own);
         let (repository, tag) = match without_digest.rsplit_once(':') {
@@ -148,6 +167,34 @@ mod tests {
         assert_eq!(given.address("47.1.2.3"), Some("198.18.0.1".to_owned()));
         let tag = given.tag("acs:autoscaling:scalingGroupId", "asg-bp1ffogfdauy0jw0kxyz");
         assert_eq!(tag, ("acs:autoscaling:scalingGroupId".to_owned(), group));
+    }
+
+    #[test]
+    fn ids_of_accounts_do_not_stay_where_names_do() {
+        let mut kept = StandIns::new(true, HashSet::new());
+        let tag = kept.tag(
+            "owner/1234567890123456",
+            "acs:ram::1234567890123456:role/shop,6543210987654321",
+        );
+        assert_eq!(tag.0, "owner/1000000000000001");
+        assert_eq!(
+            tag.1,
+            "acs:ram::1000000000000001:role/shop,1000000000000002"
+        );
+        assert_eq!(
+            kept.name("group", "web-1234567890123456"),
+            "web-1000000000000001"
+        );
+        let image = kept.container_image("registry.example.com/1234567890123456/shop:v1");
+        assert_eq!(image, "registry.example.com/1000000000000001/shop:v1");
+        // Neither a date nor a word with digits in it is one.
+        let other = ("since-20260105", "c0123456789abcde/12345678901234567");
+        let tag = kept.tag(other.0, other.1);
+        assert_eq!((tag.0.as_str(), tag.1.as_str()), other);
+        assert_eq!(
+            kept.id("asg-bp1ffogfdauy0jw0kxyz"),
+            "asg-bp1ffogfdauy0jw0kxyz"
+        );
     }
 
     #[test]

@@ -141,7 +141,11 @@ impl Writer<'_> {
     }
 
     fn scene(&mut self, found: &Found) -> Scene {
-        let images: Vec<Image> = found.images.iter().map(|row| self.image(row)).collect();
+        // One may be in several lists.
+        let mut seen = HashSet::new();
+        let images = found.images.iter();
+        let images = images.filter(|row| seen.insert(text(row, "ImageId")));
+        let images: Vec<Image> = images.map(|row| self.image(row)).collect();
         let launch_templates = self.launch_templates(found);
         let configurations = by(&found.configurations, "ScalingGroupId");
         let eci_configurations = by(&found.eci_configurations, "ScalingGroupId");
@@ -269,7 +273,7 @@ impl Writer<'_> {
                 "linux",
             ),
             architecture: unless(some(row, "Architecture"), "x86_64"),
-            size: number(row, "Size").filter(|size| *size != 40),
+            size: number(row, "Size").filter(|size| ![0, 40].contains(size)),
             owner_alias: unless(some(row, "ImageOwnerAlias"), "self"),
             family,
             resource_group_id: self.some_id(row, "ResourceGroupId"),
@@ -489,8 +493,8 @@ impl Writer<'_> {
                 .name("configuration", &text(row, "ScalingConfigurationName")),
             container_group_name: self.some_name("container-group", row, "ContainerGroupName"),
             restart_policy: some(row, "RestartPolicy"),
-            cpu: row["Cpu"].as_f64(),
-            memory: row["Memory"].as_f64(),
+            cpu: row["Cpu"].as_f64().filter(|cpu| *cpu > 0.0),
+            memory: row["Memory"].as_f64().filter(|memory| *memory > 0.0),
             containers,
         })
     }

@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::fixture::{Action, Fixture, FixtureError};
 use crate::oos::{Caller, Engine, TriggerKind};
-use crate::params::Params;
+use crate::params::{self, Params};
 use crate::services;
 use crate::state::alarms::AlarmState;
-use crate::state::call::{Call, EssVersion, Outcome, Service};
+use crate::state::call::{self, Call, EssVersion, Outcome, Service};
 use crate::state::nonces::Nonces;
 use crate::state::queue::Event;
 use crate::state::time;
@@ -276,9 +276,9 @@ impl Cloud {
                 });
                 match (caller, Service::parse(&service)) {
                     (Some(caller), Some(service)) => {
-                        let region = region
-                            .or_else(|| self.world.regions.first().cloned())
-                            .unwrap_or_default();
+                        let params = filled(&params, execution_id.unwrap_or_default());
+                        let params = params::nest(&params);
+                        let region = call::region_of(&params, region, &self.world.regions);
                         self.world.journal.scripted(true);
                         self.call(Call {
                             caller,
@@ -286,7 +286,7 @@ impl Cloud {
                             service,
                             action,
                             version: EssVersion::V2022,
-                            params: filled(&params, execution_id.unwrap_or_default()),
+                            params,
                             by_oos: false,
                             wall_now: self.world.now,
                         });
@@ -379,14 +379,16 @@ fn run(
 
 /// The parameters with `$executionId` replaced.
 fn filled(params: &Params, execution_id: &str) -> Params {
-    params
-        .iter()
-        .map(|(name, value)| {
-            let value = match value {
-                Value::String(text) => Value::String(text.replace("$executionId", execution_id)),
-                other => other.clone(),
-            };
-            (name.clone(), value)
-        })
-        .collect()
+    let named = |(name, value): (&String, &Value)| (name.clone(), with_id(value, execution_id));
+    params.iter().map(named).collect()
+}
+
+/// A value with `$executionId` replaced in all its texts.
+fn with_id(value: &Value, execution_id: &str) -> Value {
+    match value {
+        Value::String(text) => text.replace("$executionId", execution_id).into(),
+        Value::Array(items) => items.iter().map(|i| with_id(i, execution_id)).collect(),
+        Value::Object(members) => Value::Object(filled(members, execution_id)),
+        other => other.clone(),
+    }
 }

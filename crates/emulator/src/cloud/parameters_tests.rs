@@ -247,7 +247,10 @@ impl Scene {
             "Encrypted" | "Portable" | "DeleteWithInstance" => &["true"],
             "DeleteAutoSnapshot" | "EnableAutoSnapshot" => &["true"],
             "DiskCategory" => &["cloud_essd"],
-            "Category" if action == "CreateSnapshot" => &["standard"],
+            "Category" if action.ends_with("Snapshot") || action.ends_with("Snapshots") => {
+                &["standard"]
+            }
+            "Category" if action == "DescribeTags" => &["custom"],
             "Category" => &["cloud_essd"],
             "PerformanceLevel" => &["PL1"],
             "DestinationRegionId" => &["cn-hangzhou"],
@@ -330,9 +333,51 @@ impl Scene {
             "InstanceChargeType" => &["PostPaid"],
             "InstanceName" | "HostName" | "Description" | "ScalingGroupName" => &["name"],
             "LifecycleActionResult" => &["CONTINUE"],
-            _ => &["1", "true"],
+            other => word(action, other),
         };
         choices[dice.roll(choices.len())].to_owned()
+    }
+}
+
+/// One of the words that the API has.
+fn word(action: &str, name: &str) -> &'static [&'static str] {
+    match name {
+        "AllocationStrategy" | "SpotAllocationStrategy" => &["priority"],
+        "Architecture" => &["x86_64"],
+        "CommandType" => &["RunShellScript"],
+        "CreationType" => &["AutoCreated"],
+        "DiskChargeType" => &["PostPaid"],
+        "DiskType" => &["data"],
+        "HttpEndpoint" => &["enabled"],
+        "HttpToken" => &["optional"],
+        "ImageOwnerAlias" => &["self"],
+        "ImagePullPolicy" | "RestartPolicy" => &["Always"],
+        "IncludeHistory" | "IncludeOutput" | "WithEvent" => &["true"],
+        "Propagate" | "Stdin" | "StdinOnce" | "Tty" => &["true"],
+        "InstanceNetworkType" => &["vpc"],
+        "InvocationStatu" => &["Success"],
+        "InvokeStatu" | "InvokeRecordStatu" => &["Finished"],
+        "LifecycleActionStatu" => &["Pending"],
+        "ListenerProtocol" => &["HTTP", "TCP"],
+        "LockReason" => &["financial"],
+        "MetricType" => &["system"],
+        "OSType" => &["linux"],
+        "Gpu" | "PriceLimit" => &["1"],
+        "Port" => &["80"],
+        "PriceComparisonMode" => &["PricePerUnit"],
+        "Protocol" => &["TCP"],
+        "RemovalPolicy" | "RemovalPolicie" => &["NewestInstance"],
+        "ServerGroupType" => &["Instance"],
+        "SnapshotType" => &["user"],
+        "SourceDiskType" => &["data"],
+        "SpotInterruptionBehavior" => &["Terminate"],
+        "Statu" if action == "DescribeSnapshots" => &["accomplished"],
+        "Statu" if ["DescribeDisks", "DescribeImages"].contains(&action) => &["Available"],
+        "Statu" if action.starts_with("Describe") => &["Running"],
+        "StatusCode" => &["Successful"],
+        "SystemDiskCategory" | "SystemDiskCategorie" => &["cloud_essd"],
+        "Tenancy" => &["default"],
+        _ => &["1", "true"],
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::oos::Caller;
 use crate::params::{self, Params};
-use crate::state::call::{self, Call, EssVersion, Service};
+use crate::state::call::{self, Call, Service};
 pub use http::{Request, Response};
 use signature::Scheme;
 
@@ -189,32 +189,10 @@ fn decode(
     let missing = crate::services::args::missing;
     let action = action.ok_or_else(|| missing("Action"))?;
     let version = version.ok_or_else(|| missing("Version"))?;
-    let (by_version, ess_version) = match version.as_str() {
-        "2019-06-01" => (Service::Oos, EssVersion::V2022),
-        "2014-08-28" => (Service::Ess, EssVersion::V2014),
-        "2022-02-22" => (Service::Ess, EssVersion::V2022),
-        "2014-05-26" => (Service::Ecs, EssVersion::V2022),
-        "2015-04-01" => (Service::Sts, EssVersion::V2022),
-        "2018-08-08" => (Service::Eci, EssVersion::V2022),
-        "2014-05-15" => (Service::Slb, EssVersion::V2022),
-        "2020-06-16" => (Service::Alb, EssVersion::V2022),
-        "2022-04-30" => (Service::Nlb, EssVersion::V2022),
-        "2019-01-01" => (Service::Cms, EssVersion::V2022),
-        _ => {
-            return Err(ApiError::new(
-                400,
-                "NoSuchVersion",
-                format!("Specified version {version} does not exist."),
-            ));
-        }
-    };
+    let (by_version, ess_version) = Service::of_version(&version)?;
     let (by_host, region_of_host) = endpoint(host);
     if by_host.is_some_and(|service| service != by_version) {
-        return Err(ApiError::new(
-            404,
-            "InvalidVersion",
-            format!("Specified parameter Version is not valid: {host} does not have {version}."),
-        ));
+        return Err(Service::other_version(host, &version));
     }
     let mut flat = Params::new();
     for (name, value) in pairs {
@@ -224,14 +202,7 @@ fn decode(
         }
     }
     let params = params::nest(&flat);
-    let region = params
-        .get("RegionId")
-        .and_then(Value::as_str)
-        .filter(|region| !region.is_empty())
-        .map(str::to_owned)
-        .or(region_of_host)
-        .or_else(|| cloud.world.regions.first().cloned())
-        .unwrap_or_default();
+    let region = call::region_of(&params, region_of_host, &cloud.world.regions);
     Ok(Call {
         caller: Caller {
             principal: String::new(),

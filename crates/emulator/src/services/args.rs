@@ -44,6 +44,29 @@ pub fn plural(singular: &str) -> String {
     format!("{singular}{ending}")
 }
 
+fn no_word(name: &str, known: &[&str]) -> ApiError {
+    invalid(name, &format!("it must be one of {}", known.join(", ")))
+}
+
+/// `Err` for a word that is none of those that the API has for a parameter.
+pub(super) fn check_word(name: &str, word: &str, known: &[&str]) -> Result<(), ApiError> {
+    match known.contains(&word) {
+        true => Ok(()),
+        false => Err(no_word(name, known)),
+    }
+}
+
+/// A flag that was given: `true` or `false` on the wire, in any case of letters (Python writes `True`);
+/// a template may give the value that it spells. Empty counts as absent.
+pub(super) fn flag_of(name: &str, value: &Value) -> Result<Option<bool>, ApiError> {
+    match scalar(value).map(|t| t.to_ascii_lowercase()).as_deref() {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(invalid(name, "it must be true or false")),
+    }
+}
+
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -94,13 +117,35 @@ impl<'a> Args<'a> {
         self.text(name).ok_or_else(|| missing(name))
     }
 
+    /// `true` or `false`: `None` when absent.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        match self.text(name).map(|t| t.to_ascii_lowercase()).as_deref() {
+        match self.get(name) {
+            Some(value) => flag_of(name, value),
             None => Ok(None),
-            Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
-            Some(_) => Err(invalid(name, "it must be true or false")),
         }
+    }
+
+    /// One of the words that the API has for a parameter. Whether the services refuse others or
+    /// find nothing by them is not documented for each: a word that is misspelt is refused.
+    pub fn word(&self, name: &str, known: &[&str]) -> Result<Option<String>, ApiError> {
+        let Some(word) = self.text(name) else {
+            return Ok(None);
+        };
+        check_word(name, &word, known).map(|()| Some(word))
+    }
+
+    /// As `word` in any case of letters; gives it as the API spells it.
+    pub fn word_in_any_case(
+        &self,
+        name: &str,
+        known: &[&'static str],
+    ) -> Result<Option<&'static str>, ApiError> {
+        let Some(word) = self.text(name) else {
+            return Ok(None);
+        };
+        let mut all = known.iter();
+        let found = all.find(|known| known.eq_ignore_ascii_case(&word));
+        found.copied().map(Some).ok_or_else(|| no_word(name, known))
     }
 
     /// A whole number within bounds (both included).

@@ -1,10 +1,14 @@
 //! Whether what a fault or an event of a fixture waits for can ever come. One that cannot is
 //! refused when it is given: nobody notices a rehearsal in which nothing goes wrong.
 
-use super::parameters::apis;
-use crate::state::call::Service;
+use super::args::plural;
+use super::parameters::{COMMON, PAGING, apis, idle};
+use crate::state::behaviour::{Switches, UnsupportedParameters};
+use crate::state::call::{Call, Service};
 use crate::state::faults::{Effect, Fault};
 use crate::state::ram::{Ram, wildcard};
+use crate::state::time::seconds_problem;
+use crate::state::world::World;
 
 /// The services whose calls are meant by a pattern; all without one.
 fn services(pattern: Option<&str>) -> Vec<Service> {
@@ -77,19 +81,101 @@ fn users(ram: &Ram) -> String {
 }
 
 /// What is wrong with a fault, if anything is.
-pub(crate) fn fault_problem(ram: &Ram, fault: &Fault) -> Option<String> {
+pub(crate) fn fault_problem(world: &World, fault: &Fault) -> Option<String> {
     if let Some(problem) = fault.problem() {
-        return Some(problem.to_owned());
+        return Some(problem);
     }
-    if let Effect::Error { status, .. } | Effect::Partial { status, .. } = &fault.effect
-        && !(400..=599).contains(status)
+    if let Effect::Elsewhere {
+        region: Some(region),
+        ..
+    } = &fault.effect
+        && !world.regions.contains(region)
     {
+        return Some(format!("effect.region: regions does not have {region}"));
+    }
+    call_problem(fault.service.as_deref(), fault.action.as_deref())
+        .or_else(|| params_problem(fault))
+        .or_else(|| {
+            let principal = fault.principal.as_deref()?;
+            caller_problem(&world.ram, principal)
+        })
+}
+
+/// What is wrong with the parameters that a fault goes by, if anything is: none of the calls that it
+/// may hit has a parameter of this name, in any version.
+fn params_problem(fault: &Fault) -> Option<String> {
+    let meant = services(fault.service.as_deref());
+    let pattern = fault.action.as_deref().unwrap_or("*");
+    let has = |name: &str, parameters: &[&str]| {
+        let mut all = parameters.iter();
+        all.any(|path| path.split('.').next() == Some(name))
+    };
+    let is_known = |name: &str| {
+        let mut apis = meant.iter().flat_map(|service| apis(*service));
+        COMMON.contains(&name)
+            || PAGING.contains(&name)
+            || name == "DryRun"
+            || apis.any(|api| {
+                let mut actions = api.actions().filter(|action| wildcard(pattern, action));
+                actions.any(|a| api.parameters(a).is_some_and(|known| has(name, known)))
+            })
+            || meant.iter().any(|service| {
+                let mut own = super::honours(*service);
+                own.any(|(action, honours)| {
+                    let in_plural = |path: &&str| plural(path.split('.').next().unwrap_or(path));
+                    wildcard(pattern, action)
+                        && (has(name, honours)
+                            || honours.iter().any(|path| in_plural(path) == name))
+                })
+            })
+    };
+    let odd = fault.params.keys().find(|name| !is_known(name))?;
+    Some(format!(
+        "params: no call that may be meant has a parameter {odd}"
+    ))
+}
+
+/// What is wrong with switches, if anything is.
+pub(crate) fn switches_problem(switches: &Switches) -> Option<String> {
+    seconds_problem("readLagSeconds", switches.read_lag_seconds).or_else(|| {
+        let is_known = |line: &str| {
+            Service::ALL.into_iter().any(|service| {
+                let published = apis(service).iter().flat_map(|api| api.actions());
+                let mut all = published.chain(super::actions(service));
+                all.any(|action| wildcard(line, &format!("{} {action}", service.name())))
+            })
+        };
+        let odd = switches.rates.keys().find(|line| !is_known(line))?;
+        Some(format!(
+            "rates: {odd} is no call: it must be a service and an action, such as `OOS ListExecutions` \
+             or `ESS *`"
+        ))
+    })
+}
+
+/// What is wrong with a call that somebody is to make, if anything is: the action is not emulated, or
+/// does not have a parameter, or another region is meant than there are.
+pub(crate) fn deed_problem(world: &World, call: &Call) -> Option<String> {
+    let service = call.service;
+    let mut own = super::actions(service).into_iter();
+    if !own.any(|action| action.eq_ignore_ascii_case(&call.action)) {
         return Some(format!(
-            "effect.status {status} is no status of an error: it must be from 400 to 599"
+            "{} of {} is not emulated",
+            call.action,
+            service.name()
         ));
     }
-    call_problem(fault.service.as_deref(), fault.action.as_deref()).or_else(|| {
-        let principal = fault.principal.as_deref()?;
-        caller_problem(ram, principal)
-    })
+    if !world.regions.contains(&call.region) {
+        return Some(format!("regions does not have {}", call.region));
+    }
+    let idle = idle(call);
+    let refuses = world.switches.unsupported_parameters == UnsupportedParameters::Refuse;
+    if let Some(name) = idle.unsupported.first().filter(|_| refuses) {
+        return Some(format!(
+            "the emulator does not support {name} of {}",
+            call.action
+        ));
+    }
+    let odd = idle.unknown.first()?;
+    Some(format!("{} has no parameter {odd}", call.action))
 }

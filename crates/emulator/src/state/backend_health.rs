@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ram::wildcard;
-use super::time::{later, seconds};
+use super::time::{later, seconds, seconds_problem};
 
 /// What a health check says of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,13 +82,17 @@ pub(crate) struct Checked<'a> {
 impl BackendHealthRule {
     /// What is wrong with it, if anything is.
     pub fn problem(&self) -> Option<String> {
-        let bad = |n: f64| !(n.is_finite() && n >= 0.0);
-        if bad(self.after_seconds) || self.for_seconds.is_some_and(bad) {
-            return Some(
-                "afterSeconds and forSeconds must be numbers that are not negative".into(),
-            );
+        if self.for_seconds == Some(0.0) {
+            return Some("forSeconds must be above 0: it would never be in force".into());
         }
-        None
+        if self.port == Some(0) {
+            return Some("port must not be 0".into());
+        }
+        if self.reason.is_some() && self.status != BackendStatus::Abnormal {
+            return Some("reason is of the status abnormal alone".into());
+        }
+        seconds_problem("afterSeconds", self.after_seconds)
+            .or_else(|| seconds_problem("forSeconds", self.for_seconds.unwrap_or_default()))
     }
 
     fn fits(&self, given: Timestamp, now: Timestamp, what: Checked<'_>) -> bool {

@@ -67,6 +67,43 @@ impl Service {
             .into_iter()
             .find(|s| s.name().eq_ignore_ascii_case(name))
     }
+
+    /// The one that has an API of this version. Each version is of one service.
+    ///
+    /// # Errors
+    /// As every service answers a version that none has.
+    pub fn of_version(version: &str) -> Result<(Self, EssVersion), ApiError> {
+        Ok(match version {
+            "2019-06-01" => (Self::Oos, EssVersion::V2022),
+            "2014-08-28" => (Self::Ess, EssVersion::V2014),
+            "2022-02-22" => (Self::Ess, EssVersion::V2022),
+            "2014-05-26" => (Self::Ecs, EssVersion::V2022),
+            "2015-04-01" => (Self::Sts, EssVersion::V2022),
+            "2018-08-08" => (Self::Eci, EssVersion::V2022),
+            "2014-05-15" => (Self::Slb, EssVersion::V2022),
+            "2020-06-16" => (Self::Alb, EssVersion::V2022),
+            "2022-04-30" => (Self::Nlb, EssVersion::V2022),
+            "2019-01-01" => (Self::Cms, EssVersion::V2022),
+            _ => {
+                return Err(ApiError::new(
+                    400,
+                    "NoSuchVersion",
+                    format!("Specified version {version} does not exist."),
+                ));
+            }
+        })
+    }
+
+    /// What is answered at an endpoint that does not have a version.
+    pub(crate) fn other_version(endpoint: &str, version: &str) -> ApiError {
+        ApiError::new(
+            404,
+            "InvalidVersion",
+            format!(
+                "Specified parameter Version is not valid: {endpoint} does not have {version}."
+            ),
+        )
+    }
 }
 
 /// The two versions of the ESS API. They differ in the names of list parameters and in how
@@ -100,6 +137,22 @@ pub struct Call {
     pub by_oos: bool,
     /// The clock of the caller's world, which decides how long STS credentials live.
     pub wall_now: Timestamp,
+}
+
+/// Where a call goes: `RegionId`, the region of its endpoint when there is none, or else the first of
+/// those that there are.
+pub(crate) fn region_of(params: &Params, endpoint: Option<String>, regions: &[String]) -> String {
+    let given = match params.get("RegionId") {
+        Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+        // On the wire it would be a text.
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::Bool(flag)) => Some(flag.to_string()),
+        _ => None,
+    };
+    given
+        .or(endpoint)
+        .or_else(|| regions.first().cloned())
+        .unwrap_or_default()
 }
 
 /// What became of a call.

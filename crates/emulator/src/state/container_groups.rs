@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::containers::Container;
 
+/// What becomes of a container that ends (ECI `RestartPolicy`).
+pub(crate) const RESTART_POLICIES: &[&str] = &["Always", "OnFailure", "Never"];
+
 /// The status of a container group (ECI `DescribeContainerGroups`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ContainerGroupStatus {
@@ -25,6 +28,20 @@ pub(crate) enum ContainerGroupStatus {
 }
 
 impl ContainerGroupStatus {
+    /// What a filter may ask for.
+    pub(crate) const NAMES: &'static [&'static str] = &[
+        "Scheduling",
+        "ScheduleFailed",
+        "Pending",
+        "Running",
+        "Succeeded",
+        "Failed",
+        "Restarting",
+        "Updating",
+        "Terminating",
+        "Expired",
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Scheduling => "Scheduling",

@@ -45,24 +45,27 @@ pub struct Container(Map<String, Value>);
 
 impl Container {
     /// From a structure in the singular spelling. Fields that no one knows are left out, as the
-    /// services ignore them without a word; `EnvironmentVars` is one of these.
-    pub(crate) fn given(value: &Value) -> Self {
+    /// services ignore them without a word; `EnvironmentVars` is one of these. The error says which
+    /// field holds what it cannot hold.
+    pub(crate) fn given(value: &Value) -> Result<Self, String> {
         let Some(map) = value.as_object() else {
-            return Self::default();
+            return Ok(Self::default());
         };
-        Self(
-            nest(map)
-                .into_iter()
-                .filter(|(name, _)| FIELDS.contains(&name.as_str()))
-                .filter_map(|(name, value)| Some((name.clone(), typed(&name, value)?)))
-                .collect(),
-        )
+        let mut given = Map::new();
+        for (name, value) in nest(map) {
+            if FIELDS.contains(&name.as_str())
+                && let Some(value) = typed(&name, value)?
+            {
+                given.insert(name, value);
+            }
+        }
+        Ok(Self(given))
     }
 
     /// From a structure in the plural spelling of ESS 2022.
-    pub(crate) fn given_in_plural(value: &Value) -> Self {
+    pub(crate) fn given_in_plural(value: &Value) -> Result<Self, String> {
         let Some(map) = value.as_object() else {
-            return Self::default();
+            return Ok(Self::default());
         };
         let singular: Map<String, Value> = map
             .iter()
@@ -143,49 +146,82 @@ fn flatten(name: &str, value: Value, into: &mut Map<String, Value>) {
     }
 }
 
-/// The value in the type of the field; requests carry text, fixtures and templates JSON. `None`
-/// for what the field cannot hold.
-fn typed(name: &str, value: Value) -> Option<Value> {
+/// The value in the type of the field; requests carry text, fixtures and templates JSON. Nothing for
+/// an empty text, which counts as absent. The error says what the field cannot hold.
+fn typed(name: &str, value: Value) -> Result<Option<Value>, String> {
+    if value.is_null() || value.as_str().is_some_and(str::is_empty) {
+        return Ok(None);
+    }
     let list = |value: Value| match value {
-        Value::Array(items) => Some(items),
-        _ => None,
+        Value::Array(items) => Ok(items),
+        _ => Err(format!("{name} must be a list")),
     };
-    match name {
-        "Cpu" | "Memory" | "Gpu" => number(&value),
+    let typed = match name {
+        "Cpu" | "Memory" | "Gpu" => {
+            let number = number(&value).filter(|n| n.as_f64().is_some_and(|n| n >= 0.0));
+            number.ok_or_else(|| format!("{name} must be a number that is not negative"))?
+        }
         "Command" | "Arg" => {
-            let words: Vec<Value> = list(value)?.iter().filter_map(words).collect();
-            Some(Value::Array(words))
+            let items = list(value)?;
+            if items.iter().any(|item| item.is_array() || item.is_object()) {
+                return Err(format!("{name} must be a list of texts"));
+            }
+            items.iter().filter_map(words).collect()
         }
         "Port" => {
-            let ports = list(value)?.into_iter().map(|mut port| {
-                if let Some(map) = port.as_object_mut()
-                    && let Some(n) = map.get("Port").and_then(number)
-                {
-                    map.insert("Port".into(), n);
-                }
-                port
-            });
-            Some(Value::Array(ports.collect()))
+            let ports: Result<Vec<Value>, String> = list(value)?.into_iter().map(port).collect();
+            Value::Array(ports?)
         }
         "EnvironmentVar" => {
             let mut variables = list(value)?;
-            for variable in variables.iter_mut().filter_map(Value::as_object_mut) {
+            for variable in &mut variables {
+                let Some(variable) = variable.as_object_mut() else {
+                    return Err(format!("{name} must be a list of structures"));
+                };
                 for text in variable.values_mut() {
                     if text.is_number() || text.is_boolean() {
                         *text = json!(text.to_string());
                     }
                 }
             }
-            Some(Value::Array(variables))
+            Value::Array(variables)
         }
-        "VolumeMount" => list(value).map(Value::Array),
-        "Stdin" | "StdinOnce" | "Tty" => match value {
-            Value::String(text) => text.to_ascii_lowercase().parse().ok().map(Value::Bool),
-            Value::Bool(_) => Some(value),
-            _ => None,
-        },
-        "ReadinessProbe" | "LivenessProbe" | "SecurityContext" => Some(value),
-        _ => words(&value),
+        "VolumeMount" => Value::Array(list(value)?),
+        "Stdin" | "StdinOnce" | "Tty" => {
+            let flag = match &value {
+                Value::String(text) => text.to_ascii_lowercase().parse().ok(),
+                other => other.as_bool(),
+            };
+            let flag = flag.ok_or_else(|| format!("{name} must be true or false"))?;
+            Value::Bool(flag)
+        }
+        "ImagePullPolicy" => one_of(name, value, &["Always", "IfNotPresent", "Never"])?,
+        "ReadinessProbe" | "LivenessProbe" | "SecurityContext" => value,
+        _ => words(&value).ok_or_else(|| format!("{name} must be a text"))?,
+    };
+    Ok(Some(typed))
+}
+
+/// A port of a container, with its protocol.
+fn port(mut port: Value) -> Result<Value, String> {
+    let Some(map) = port.as_object_mut() else {
+        return Err("Port must be a list of structures".to_owned());
+    };
+    if let Some(given) = map.get("Port").filter(|given| *given != "") {
+        let found = number(given).filter(|n| n.as_u64().is_some_and(|n| n <= 65_535));
+        let found = found.ok_or("Port must be a number from 0 to 65535")?;
+        map.insert("Port".into(), found);
+    }
+    if let Some(protocol) = map.get("Protocol").filter(|given| *given != "") {
+        one_of("Port.Protocol", protocol.clone(), &["TCP", "UDP"])?;
+    }
+    Ok(port)
+}
+
+fn one_of(name: &str, value: Value, known: &[&str]) -> Result<Value, String> {
+    match value.as_str() {
+        Some(word) if known.contains(&word) => Ok(value),
+        _ => Err(format!("{name} must be one of {}", known.join(", "))),
     }
 }
 

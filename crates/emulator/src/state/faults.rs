@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::ram::wildcard;
-use super::time::{later, seconds};
+use super::time::{later, seconds, seconds_problem};
 use crate::params::Params;
 
 /// Whose calls a fault hits.
@@ -175,6 +175,53 @@ impl Effect {
     }
 }
 
+impl Effect {
+    /// What is wrong with it, if anything: an effect that changes nothing is none.
+    fn problem(&self) -> Option<String> {
+        let needed = |what: &str| Some(format!("effect of kind {} needs {what}", self.name()));
+        match self {
+            Self::Error { status, code, .. } | Self::Partial { status, code, .. } => {
+                if !(400..=599).contains(status) {
+                    return Some(format!(
+                        "effect.status {status} is no status of an error: it must be from 400 to 599"
+                    ));
+                }
+                if code.is_empty() {
+                    return needed("a code");
+                }
+                match self {
+                    Self::Partial { instances, .. } if instances.is_empty() => {
+                        needed("instances that are left out")
+                    }
+                    _ => None,
+                }
+            }
+            Self::Delay {
+                seconds: None,
+                millis: None,
+            } => needed("seconds or millis"),
+            Self::Delay {
+                seconds: Some(seconds),
+                ..
+            } => seconds_problem("effect.seconds", *seconds),
+            Self::EffectLate {
+                after_seconds: None,
+                after_millis: None,
+            } => needed("afterSeconds or afterMillis"),
+            Self::EffectLate {
+                after_seconds: Some(seconds),
+                ..
+            } => seconds_problem("effect.afterSeconds", *seconds),
+            Self::Omit { entries } if entries.is_empty() => needed("entries that are left out"),
+            Self::Elsewhere {
+                account_id: None,
+                region: None,
+            } => needed("accountId or region"),
+            _ => None,
+        }
+    }
+}
+
 impl Fault {
     /// One that hits the very next call of a client, whichever it is.
     pub fn of(effect: Effect) -> Self {
@@ -196,15 +243,22 @@ impl Fault {
     }
 
     /// What is wrong with it, if anything.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
-        let bad = |seconds: Option<f64>| seconds.is_some_and(|s| !(s.is_finite() && s >= 0.0));
+    pub(crate) fn problem(&self) -> Option<String> {
         if self.nth == 0 {
-            return Some("nth counts from 1");
+            return Some("nth counts from 1".to_owned());
         }
-        if bad(self.after_seconds) || bad(self.for_seconds) {
-            return Some("afterSeconds and forSeconds must be numbers that are not negative");
+        if self.for_seconds == Some(0.0) {
+            return Some("forSeconds must be above 0: it would never be in force".to_owned());
         }
-        None
+        let nested = self.params.keys().find(|name| name.contains('.'));
+        if let Some(name) = nested {
+            return Some(format!(
+                "params: {name} is a member of a parameter, and parameters are compared as wholes"
+            ));
+        }
+        seconds_problem("afterSeconds", self.after_seconds.unwrap_or_default())
+            .or_else(|| seconds_problem("forSeconds", self.for_seconds.unwrap_or_default()))
+            .or_else(|| self.effect.problem())
     }
 
     fn in_force(&self, now: Timestamp) -> bool {

@@ -9,6 +9,12 @@ pub fn seconds(value: f64) -> SignedDuration {
     SignedDuration::try_from_secs_f64(value.clamp(0.0, CENTURY)).unwrap_or(SignedDuration::ZERO)
 }
 
+/// What is wrong with seconds that a fixture or the control API gives in a field, if anything is.
+pub fn seconds_problem(field: &str, value: f64) -> Option<String> {
+    let is_fine = value.is_finite() && value >= 0.0;
+    (!is_fine).then(|| format!("{field} must be a number that is not negative"))
+}
+
 /// `at` plus a duration, held at the end of time.
 pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)

@@ -4,7 +4,7 @@ use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 use serde_json::{Value, json};
 
-use crate::support::{SMALL, control, ess, pass, small, status};
+use crate::support::{SMALL, cloud, control, ess, pass, small, status};
 
 #[test]
 fn the_clock_is_set_and_moved() {
@@ -65,10 +65,15 @@ fn the_journal_is_filtered() {
     assert_eq!(one["entries"][0]["code"], "InvalidScalingGroupId.NotFound");
     assert_eq!(one["entries"][0]["params"]["Processes"], json!(["ScaleIn"]));
     assert_eq!(one["entries"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        control(&mut cloud, "GET", "journal?since=x", Value::Null).0,
-        400
-    );
+    for bad in [
+        "since=x",
+        "acton=EnterStandby",
+        "service=EES",
+        "byOos=maybe",
+    ] {
+        let (status, why) = control(&mut cloud, "GET", &format!("journal?{bad}"), Value::Null);
+        assert_eq!(status, 400, "{bad}: {why}");
+    }
 }
 
 #[test]
@@ -244,6 +249,21 @@ fn switches_are_read_and_written() {
 }
 
 #[test]
+fn switches_that_nobody_can_mean_are_refused_and_change_nothing() {
+    let mut cloud = small("");
+    let before = control(&mut cloud, "GET", "switches", Value::Null);
+    for (switches, part) in [
+        (json!({"readLagSeconds": -1.0}), "readLagSeconds"),
+        (json!({"rates": {"OOS ListExecution": 1}}), "ListExecution"),
+    ] {
+        let (status, answer) = control(&mut cloud, "PUT", "switches", switches);
+        assert_eq!(status, 400);
+        assert!(answer["error"].as_str().unwrap().contains(part), "{answer}");
+    }
+    assert_eq!(control(&mut cloud, "GET", "switches", Value::Null), before);
+}
+
+#[test]
 fn somebody_else_can_call() {
     let mut cloud = small("");
     let ask = json!({"as": "reader", "service": "ess", "action": "SuspendProcesses", "params": {"ScalingGroupId": "asg-small", "Processes.1": "ScaleIn"}});
@@ -269,6 +289,62 @@ fn somebody_else_can_call() {
     );
     allowed["as"] = json!("nobody");
     assert_eq!(control(&mut cloud, "POST", "calls", allowed).0, 404);
+}
+
+/// As over the wire, where `RegionId` says more than the endpoint, and a version is of one service.
+#[test]
+fn calls_go_to_the_region_and_the_version_that_they_name() {
+    let mut cloud = cloud(&SMALL.replace(
+        "regions: [cn-hangzhou]",
+        "regions: [cn-hangzhou, cn-beijing]",
+    ));
+    let mut groups = |more: Value| {
+        let mut ask = json!({"as": "admin", "service": "ESS", "action": "DescribeScalingGroups"});
+        let more = more.as_object().unwrap().clone();
+        ask.as_object_mut().unwrap().extend(more);
+        control(&mut cloud, "POST", "calls", ask).1
+    };
+    for (more, count) in [
+        (json!({"params": {"RegionId": "cn-hangzhou"}}), 1),
+        (json!({"params": {"RegionId": "cn-beijing"}}), 0),
+        (
+            json!({"region": "cn-hangzhou", "params": {"RegionId": "cn-beijing"}}),
+            0,
+        ),
+        (
+            json!({"region": "cn-beijing", "params": {"RegionId": "cn-hangzhou"}, "version": "2022-02-22"}),
+            1,
+        ),
+    ] {
+        let answer = groups(more.clone());
+        assert_eq!(answer["body"]["TotalCount"], count, "{more}: {answer}");
+    }
+    for (more, status, code) in [
+        (
+            json!({"params": {"RegionId": "cn-nowhere"}}),
+            404,
+            "InvalidRegionId.NotFound",
+        ),
+        (
+            json!({"params": {"RegionId": "cn-hangzhou"}, "version": "2022-02-23"}),
+            400,
+            "NoSuchVersion",
+        ),
+        (
+            json!({"params": {"RegionId": "cn-hangzhou"}, "version": "2014-05-26"}),
+            404,
+            "InvalidVersion",
+        ),
+    ] {
+        let answer = groups(more.clone());
+        assert_eq!(answer["status"], status, "{more}: {answer}");
+        assert_eq!(answer["body"]["Code"], code, "{more}");
+    }
+    // What is refused before it is a call is in the journal all the same.
+    let (_, journal) = control(&mut cloud, "GET", "journal?code=NoSuchVersion", Value::Null);
+    let entries = journal["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "{journal}");
+    assert_eq!(entries[0]["action"], "DescribeScalingGroups");
 }
 
 #[test]

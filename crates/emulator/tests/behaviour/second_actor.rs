@@ -82,3 +82,24 @@ events:
     pass(&mut cloud, 300);
     assert_eq!(status(&mut cloud, "i-small-01"), "gone");
 }
+
+/// As over the wire: lists by their numbers, and the region that is named.
+#[test]
+fn somebody_calls_in_the_region_that_is_named_with_names_as_they_travel() {
+    let yaml = crate::support::SMALL.replace("[cn-hangzhou]", "[cn-beijing, cn-hangzhou]");
+    let yaml = yaml.replace(
+        "  - scalingGroupId: asg-small",
+        "  - scalingGroupId: asg-small\n    region: cn-hangzhou",
+    );
+    let mut cloud = crate::support::cloud(&format!(
+        "{yaml}
+events:
+  - atSeconds: 10
+    do: {{call: {{as: admin, service: ESS, action: SuspendProcesses, params: {{RegionId: cn-hangzhou, ScalingGroupId: asg-small, Processes.1: ScaleIn}}}}}}
+"
+    ));
+    pass(&mut cloud, 10);
+    let groups = ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap();
+    let group = &groups["ScalingGroups"][0];
+    assert_eq!(group["SuspendedProcesses"], json!(["ScaleIn"]));
+}

@@ -8,7 +8,9 @@ use crate::services::action::{Action, Run};
 use crate::services::args::{Args, has_tags, invalid};
 use crate::services::ess::check_soon;
 use crate::state::call::Call;
-use crate::state::container_groups::{ContainerGroup, ContainerState, RunningContainer};
+use crate::state::container_groups::{
+    ContainerGroup, ContainerGroupStatus, ContainerState, RunningContainer,
+};
 use crate::state::model::Resources;
 use crate::state::world::World;
 
@@ -45,7 +47,7 @@ pub const DESCRIBE: Action = Action {
 /// Ids that do not exist are left out. Pages by `Limit` and `NextToken`.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.json_list("ContainerGroupIds", 20)?;
-    let status = args.text("Status");
+    let status = args.word("Status", ContainerGroupStatus::NAMES)?;
     let name = args.text("ContainerGroupName");
     let tags = args.pairs("Tag", "Key", "Value");
     let place = [

@@ -8,7 +8,7 @@ use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid, missing};
 use crate::state::call::Call;
 use crate::state::container_groups::{
-    ContainerGroup, ContainerGroupStatus, ContainerState, RunningContainer,
+    ContainerGroup, ContainerGroupStatus, ContainerState, RESTART_POLICIES, RunningContainer,
 };
 use crate::state::containers::{Container, UpdateType};
 use crate::state::outcomes::ContainerUpdateOutcome;
@@ -61,14 +61,13 @@ pub fn update(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         Some(text) => UpdateType::parse(&text)
             .ok_or_else(|| invalid("UpdateType", "it must be RenewUpdate or IncrementalUpdate"))?,
     };
-    let given: Vec<Container> = args
-        .structures("Container")
-        .iter()
-        .map(Container::given)
-        .collect();
+    let given = args.structures("Container");
+    let given: Result<Vec<Container>, String> = given.iter().map(Container::given).collect();
+    let given = given.map_err(|problem| invalid("Container", &problem))?;
     if given.is_empty() && update_type == UpdateType::Renew {
         return Err(missing("Container"));
     }
+    let restart_policy = args.word("RestartPolicy", RESTART_POLICIES)?;
     let cpu = args.decimal("Cpu")?;
     let memory = args.decimal("Memory")?;
     let tags = args.pairs("Tag", "Key", "Value");
@@ -91,7 +90,6 @@ pub fn update(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     let containers = update_type
         .apply(&found.specs(), given)
         .map_err(|problem| invalid("Container", &problem))?;
-    let restart_policy = args.text("RestartPolicy");
     let now = world.now;
     let Some(group) = world.resources.container_groups.get_mut(&id) else {
         return Ok(json!({}));

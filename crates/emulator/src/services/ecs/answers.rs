@@ -57,21 +57,6 @@ pub(super) fn text_of(
     }
 }
 
-/// One of several words, if it is given.
-pub(super) fn one_of(
-    args: Args<'_>,
-    name: &str,
-    known: &[&str],
-) -> Result<Option<String>, ApiError> {
-    match args.text(name) {
-        Some(value) if !known.contains(&value.as_str()) => Err(invalid(
-            name,
-            &format!("it must be one of {}", known.join(", ")),
-        )),
-        other => Ok(other),
-    }
-}
-
 /// Tags in an answer.
 pub(super) fn tag_rows(tags: &BTreeMap<String, String>) -> Value {
     let rows: Vec<Value> = tags

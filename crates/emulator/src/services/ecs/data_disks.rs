@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{instance, one_of, text_of, wrong_disk_status};
+use super::answers::{instance, text_of, wrong_disk_status};
 use super::disk_views::{disk, of_instance};
 use super::power::wrong_status;
 use super::snapshots::usable;
 use super::tags::new_tags;
+use super::words::{CATEGORIES, LEVELS};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid, missing};
@@ -22,17 +23,6 @@ const DATA_DISKS: usize = 16;
 const LEAST: i64 = 20;
 /// The largest one.
 pub(super) const MOST: i64 = 65_536;
-/// The kinds of disks that can be asked for.
-pub(super) const CATEGORIES: &[&str] = &[
-    "cloud",
-    "cloud_efficiency",
-    "cloud_ssd",
-    "cloud_essd",
-    "cloud_auto",
-    "cloud_essd_entry",
-];
-pub(super) const LEVELS: &[&str] = &["PL0", "PL1", "PL2", "PL3"];
-
 pub const CREATE: Action = Action {
     name: "CreateDisk",
     honours: &[
@@ -94,9 +84,10 @@ fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
         name: text_of(args, "DiskName", 2, 128)?,
         description: text_of(args, "Description", 2, 256)?.unwrap_or_default(),
         delete_with_instance: of.is_some(),
-        performance_level: one_of(args, "PerformanceLevel", LEVELS)?,
+        performance_level: args.word("PerformanceLevel", LEVELS)?,
         category: Some(
-            one_of(args, "DiskCategory", CATEGORIES)?.unwrap_or_else(|| CATEGORY.to_owned()),
+            args.word("DiskCategory", CATEGORIES)?
+                .unwrap_or_else(|| CATEGORY.to_owned()),
         ),
         encrypted: args.flag("Encrypted")?.unwrap_or(false),
         tags: new_tags(args)?,

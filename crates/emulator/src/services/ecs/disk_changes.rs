@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{one_of, put, text_of, wrong_disk_status};
+use super::answers::{put, text_of, wrong_disk_status};
 use super::data_disks::{MOST, change};
 use super::disk_views::{View, disk};
 use super::power::wrong_status;
@@ -71,7 +71,7 @@ fn resize(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     let size = args.number("NewSize", 1, MOST)?;
     let size = size.ok_or_else(|| missing("NewSize"))?;
     let size = u64::try_from(size).unwrap_or_default();
-    one_of(args, "Type", &["offline", "online"])?;
+    args.word("Type", &["offline", "online"])?;
     let found = disk(&world.resources, call, &id)?;
     if !matches!(found.status, DiskStatus::InUse | DiskStatus::Available) {
         return Err(wrong_disk_status());
@@ -139,7 +139,7 @@ pub const REINIT: Action = Action {
 fn reinit(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("DiskId")?;
     let starts = args.flag("AutoStartInstance")?.unwrap_or(false);
-    one_of(args, "SecurityEnhancementStrategy", &["Active", "Deactive"])?;
+    args.word("SecurityEnhancementStrategy", &["Active", "Deactive"])?;
     let key_pair = args.text("KeyPairName");
     let found = disk(&world.resources, call, &id)?;
     if found.status != DiskStatus::InUse {

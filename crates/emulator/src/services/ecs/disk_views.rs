@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::answers::{seconds, tag_rows, wanted};
 use super::window::Window;
+use super::words::{DISK_STATUSES, FILTER_CATEGORIES, LEVELS};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, has_tags};
@@ -175,12 +176,16 @@ pub const DESCRIBE: Action = Action {
 fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.json_list("DiskIds", 100)?;
     let of = args.text("InstanceId");
-    let text = |name: &str, all: &str| args.text(name).filter(|text| text != all);
-    let (kind, category) = (text("DiskType", "all"), text("Category", "all"));
-    let (status, name) = (text("Status", "All"), args.text("DiskName"));
-    let (charge, group) = (args.text("DiskChargeType"), args.text("ResourceGroupId"));
+    let word = |name: &str, known: &[&str], all: &str| -> Result<Option<String>, ApiError> {
+        Ok(args.word(name, known)?.filter(|word| word != all))
+    };
+    let kind = word("DiskType", &["all", "system", "data"], "all")?;
+    let category = word("Category", FILTER_CATEGORIES, "all")?;
+    let (status, name) = (word("Status", DISK_STATUSES, "All")?, args.text("DiskName"));
+    let charge = args.word("DiskChargeType", &["PrePaid", "PostPaid"])?;
+    let group = args.text("ResourceGroupId");
     let (zone, snapshot) = (args.text("ZoneId"), args.text("SnapshotId"));
-    let level = args.text("PerformanceLevel");
+    let level = args.word("PerformanceLevel", LEVELS)?;
     let encrypted = args.flag("Encrypted")?;
     let portable = args.flag("Portable")?;
     let goes_along = args.flag("DeleteWithInstance")?;

@@ -6,7 +6,7 @@ use super::answers::instance;
 use super::power::wrong_status;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, invalid};
+use crate::services::args::Args;
 use crate::state::call::Call;
 use crate::state::model::InstanceStatus;
 use crate::state::queue::Event;
@@ -33,14 +33,7 @@ fn replace(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
     let image_id = args.required("ImageId")?;
     // Nothing of either can be seen from outside.
     args.flag("PasswordInherit")?;
-    if let Some(strategy) = args.text("SecurityEnhancementStrategy")
-        && !["Active", "Deactive"].contains(&strategy.as_str())
-    {
-        return Err(invalid(
-            "SecurityEnhancementStrategy",
-            "it must be Active or Deactive",
-        ));
-    }
+    args.word("SecurityEnhancementStrategy", &["Active", "Deactive"])?;
     let found = instance(&world.resources, call, &id)?;
     let image = world
         .resources

@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::answers::{instance, one_of, seconds, tag_rows, wanted};
+use super::answers::{instance, seconds, tag_rows, wanted};
 use super::tags::new_tags;
 use super::window::Window;
+use super::words::FILE_STATUSES;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, has_tags, invalid, missing};
@@ -48,7 +49,7 @@ pub const SEND: Action = Action {
 /// with `Overwrite` only.
 fn send(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let content = args.required("Content")?;
-    let content_type = one_of(args, "ContentType", &["PlainText", "Base64"])?;
+    let content_type = args.word("ContentType", &["PlainText", "Base64"])?;
     let content_type = content_type.unwrap_or_else(|| "PlainText".to_owned());
     let encoded = match content_type.as_str() {
         "PlainText" => STANDARD.encode(&content).len(),
@@ -254,7 +255,8 @@ fn overall(sent: &FileSend) -> &'static str {
 /// DescribeSendFileResults.
 fn results(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (id, name) = (args.text("InvokeId"), args.text("Name"));
-    let (of, status) = (args.text("InstanceId"), args.text("InvocationStatus"));
+    let of = args.text("InstanceId");
+    let status = args.word("InvocationStatus", FILE_STATUSES)?;
     let group = args.text("ResourceGroupId");
     let tags = args.pairs("Tag", "Key", "Value");
     let window = Window::of(args, 10, 1..=50)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::answers::{one_of, put, text_of};
+use super::answers::{put, text_of};
 use super::image_views::{no_image, own};
 use super::images::{check_name, outcome};
 use super::tags::new_tags;
@@ -222,7 +222,7 @@ fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     let id = args.required("ImageId")?;
     let mut changed = own(&world.resources, call, &id)?.clone();
     let refused = |code: &str, message: &str| Err(ApiError::new(403, code, message));
-    let status = one_of(args, "Status", &["Available", "Deprecated"])?;
+    let status = args.word("Status", &["Available", "Deprecated"])?;
     match status.as_deref() {
         Some("Deprecated") if changed.status != "Available" => {
             return refused(

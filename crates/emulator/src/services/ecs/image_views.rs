@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::answers::{seconds, tag_rows, wanted};
+use super::words::{IMAGE_OWNERS, IMAGE_STATUSES};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, has_tags, invalid};
+use crate::services::args::{Args, check_word, has_tags};
 use crate::state::call::Call;
 use crate::state::images::Image;
 use crate::state::model::Resources;
@@ -45,9 +46,12 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     };
     let ids = words("ImageId");
     let statuses = words("Status").unwrap_or_else(|| vec!["Available".into()]);
+    for status in &statuses {
+        check_word("Status", status, IMAGE_STATUSES)?;
+    }
     let all = statuses.iter().any(|status| status == "ALL");
-    let os = args.text("OSType");
-    let architecture = args.text("Architecture");
+    let os = args.word_in_any_case("OSType", &["linux", "windows"])?;
+    let architecture = args.word("Architecture", &["i386", "x86_64", "arm64"])?;
     let group = args.text("ResourceGroupId");
     let account = args.text("ImageOwnerId");
     let snapshot = args.text("SnapshotId");
@@ -55,17 +59,9 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     // Images of others that are neither of Alibaba Cloud nor shared with the account are not here.
     let public = args.flag("IsPublic")?;
     let io_optimized = args.flag("IsSupportIoOptimized")?;
-    if let Some(purpose) = args.text("ActionType")
-        && !["CreateEcs", "ChangeOS"].contains(&purpose.as_str())
-    {
-        return Err(invalid("ActionType", "it must be CreateEcs or ChangeOS"));
-    }
-    let used = match args.text("Usage").as_deref() {
-        None => None,
-        Some("instance") => Some(true),
-        Some("none") => Some(false),
-        Some(_) => return Err(invalid("Usage", "it must be instance or none")),
-    };
+    args.word("ActionType", &["CreateEcs", "ChangeOS"])?;
+    let used = args.word("Usage", &["instance", "none"])?;
+    let used = used.map(|usage| usage == "instance");
     let is_used = |image: &Image| {
         let mut instances = world.seen().instances.values();
         instances.any(|i| i.image_id == image.image_id)
@@ -74,7 +70,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .text("ImageName")
         .map(|n| format!("*{}*", n.trim_matches('*')));
     let family = args.text("ImageFamily");
-    let owner = args.text("ImageOwnerAlias");
+    let owner = args.word("ImageOwnerAlias", IMAGE_OWNERS)?;
     let page = args.page(10, 100)?;
     let me = call.caller.account_id.as_str();
     let found: Vec<&Image> = world
@@ -85,10 +81,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .filter(|i| i.is_seen_by(me))
         .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.image_id)))
         .filter(|i| all || statuses.contains(&i.status))
-        .filter(|i| {
-            os.as_ref()
-                .is_none_or(|os| os.eq_ignore_ascii_case(i.os_type.name()))
-        })
+        .filter(|i| os.is_none_or(|os| os == i.os_type.name()))
         .filter(|i| wanted(&architecture, &i.architecture) && wanted(&group, &i.resource_group_id))
         .filter(|i| wanted(&account, &i.account_id))
         .filter(|i| snapshot.is_none() || snapshot == i.snapshot_id)

@@ -55,11 +55,7 @@ struct Source {
 pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let source = source(world, call, args)?;
     // A detection finds nothing here that anybody could ask for.
-    if let Some(strategy) = args.text("DetectionStrategy")
-        && strategy != "Standard"
-    {
-        return Err(invalid("DetectionStrategy", "it must be Standard"));
-    }
+    args.word("DetectionStrategy", &["Standard"])?;
     let image_id = world.ids.id("m-");
     let name = args.text("ImageName").unwrap_or_else(|| image_id.clone());
     check_name(world, call, &call.region, &name, "ImageName")?;

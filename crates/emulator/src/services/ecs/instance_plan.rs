@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::answers::{one_of, text_of};
-use super::data_disks::{CATEGORIES, LEVELS};
+use super::answers::text_of;
 use super::image_views::no_image;
 use super::snapshots::usable;
 use super::tags::new_tags;
+use super::words::{CATEGORIES, LEVELS};
 use crate::error::ApiError;
-use crate::services::args::{Args, invalid, missing};
+use crate::services::args::{Args, check_word, flag_of, invalid, missing};
 use crate::state::call::Call;
 use crate::state::disks::{DiskAttributes, NewDisk};
 use crate::state::images::Image;
@@ -78,8 +78,8 @@ impl Plan {
             system_disk: DiskAttributes {
                 name: text_of(args, "SystemDisk.DiskName", 2, 128)?,
                 description: text_of(args, "SystemDisk.Description", 2, 256)?.unwrap_or_default(),
-                performance_level: one_of(args, "SystemDisk.PerformanceLevel", LEVELS)?,
-                category: one_of(args, "SystemDisk.Category", CATEGORIES)?,
+                performance_level: args.word("SystemDisk.PerformanceLevel", LEVELS)?,
+                category: args.word("SystemDisk.Category", CATEGORIES)?,
                 ..DiskAttributes::of_system()
             },
             data_disks: data_disks(world, call, args, &image)?,
@@ -109,11 +109,7 @@ impl Plan {
 fn told(args: Args<'_>, bandwidth: Option<i64>) -> Result<Settings, ApiError> {
     let mut told = Settings::default();
     let incoming = args.number("InternetMaxBandwidthIn", 1, 1024)?;
-    let charge = one_of(
-        args,
-        "InternetChargeType",
-        &["PayByTraffic", "PayByBandwidth"],
-    )?;
+    let charge = args.word("InternetChargeType", &["PayByTraffic", "PayByBandwidth"])?;
     for (name, value) in [
         ("InternetMaxBandwidthIn", incoming.map(Value::from)),
         ("InternetMaxBandwidthOut", bandwidth.map(Value::from)),
@@ -135,7 +131,7 @@ fn told(args: Args<'_>, bandwidth: Option<i64>) -> Result<Settings, ApiError> {
 /// used, never a spot instance, not short of I/O.
 fn paid_as_it_is_used(args: Args<'_>) -> Result<(), ApiError> {
     args.flag("PasswordInherit")?;
-    one_of(args, "SecurityEnhancementStrategy", &["Active", "Deactive"])?;
+    args.word("SecurityEnhancementStrategy", &["Active", "Deactive"])?;
     for (name, only) in [
         ("InstanceChargeType", "PostPaid"),
         ("SpotStrategy", "NoSpot"),
@@ -251,6 +247,13 @@ fn data_disks(
             Value::Null => None,
             other => Some(other.to_string()),
         };
+        let word = |name: &str, known: &[&str]| -> Result<Option<String>, ApiError> {
+            let word = text(name).filter(|word| !word.is_empty());
+            if let Some(word) = &word {
+                check_word(&format!("DataDisk.N.{name}"), word, known)?;
+            }
+            Ok(word)
+        };
         let snapshot = match text("SnapshotId") {
             Some(id) => Some(usable(&world.resources, call, &id)?),
             None => None,
@@ -274,10 +277,13 @@ fn data_disks(
             attributes: DiskAttributes {
                 name: text("DiskName"),
                 description: text("Description").unwrap_or_default(),
-                delete_with_instance: text("DeleteWithInstance")
-                    .is_none_or(|flag| flag.eq_ignore_ascii_case("true")),
-                performance_level: text("PerformanceLevel"),
-                category: text("Category"),
+                delete_with_instance: flag_of(
+                    "DataDisk.N.DeleteWithInstance",
+                    &given["DeleteWithInstance"],
+                )?
+                .unwrap_or(true),
+                performance_level: word("PerformanceLevel", LEVELS)?,
+                category: word("Category", CATEGORIES)?,
                 ..DiskAttributes::default()
             },
         });

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::answers::{seconds, wanted};
 use super::window::Window;
+use super::words::LOCKS;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, has_tags, invalid};
+use crate::services::args::{Args, has_tags};
 use crate::state::call::Call;
 use crate::state::model::Instance;
 use crate::state::ram::wildcard;
@@ -88,17 +89,33 @@ const EQUAL: &[(&str, Own)] = &[
     }),
 ];
 
+/// Those of them that are one of several words.
+const WORDS: &[(&str, &[&str])] = &[
+    (
+        "Status",
+        &["Pending", "Running", "Starting", "Stopping", "Stopped"],
+    ),
+    ("InstanceNetworkType", &["classic", "vpc"]),
+    ("InstanceChargeType", &["PostPaid", "PrePaid"]),
+    ("InternetChargeType", &["PayByTraffic", "PayByBandwidth"]),
+];
+
 impl Filters {
     fn of(args: Args<'_>) -> Result<Self, ApiError> {
         let mut equal = Vec::new();
         for (name, own) in EQUAL {
-            if let Some(value) = args.text(name) {
+            let words = WORDS.iter().find(|(own, _)| own == name);
+            let value = match words {
+                Some((name, known)) => args.word(name, known)?,
+                None => args.text(name),
+            };
+            if let Some(value) = value {
                 equal.push((value, *own));
             }
         }
         let none = [
             args.text("HpcClusterId").is_some(),
-            args.text("LockReason").is_some(),
+            args.word("LockReason", LOCKS)?.is_some(),
             args.list_up_to("Ipv6Address", 100)?.is_some(),
             args.json_list("EipAddresses", 100)?.is_some(),
             args.json_list("InnerIpAddresses", 100)?.is_some(),
@@ -106,10 +123,9 @@ impl Filters {
             args.flag("DeviceAvailable")? == Some(false),
         ];
         let io_optimized = match args.text("IoOptimized").as_deref() {
-            None => None,
-            Some("true" | "optimized") => Some(true),
-            Some("false" | "none") => Some(false),
-            Some(_) => return Err(invalid("IoOptimized", "it must be true or false")),
+            Some("optimized") => Some(true),
+            Some("none") => Some(false),
+            _ => args.flag("IoOptimized")?,
         };
         Ok(Self {
             ids: args.json_list("InstanceIds", 100)?,
@@ -331,7 +347,7 @@ pub const ASSISTANT: Action = Action {
 /// the instance runs.
 fn assistant(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.list_up_to("InstanceId", 100)?;
-    let os = args.text("OSType");
+    let os = args.word_in_any_case("OSType", &["linux", "windows", "freebsd"])?;
     let window = Window::of(args, 10, 1..=50)?;
     let found: Vec<&Instance> = world
         .seen()
@@ -339,10 +355,7 @@ fn assistant(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErr
         .values()
         .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
         .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.instance_id)))
-        .filter(|i| {
-            os.as_ref()
-                .is_none_or(|os| os.eq_ignore_ascii_case(i.os_type.name()))
-        })
+        .filter(|i| os.is_none_or(|os| os == i.os_type.name()))
         .collect();
     let (rows, mut answer) = window.cut(found);
     let rows: Vec<Value> = rows

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::answers::{seconds, wanted};
 use super::scripts::OUTPUT_BYTES;
 use super::window::Window;
+use super::words::{COMMAND_TYPES, INVOCATION_STATUSES, REPEATS};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, has_tags, invalid};
+use crate::services::args::{Args, has_tags};
 use crate::state::call::Call;
 use crate::state::model::{CommandRun, Invocation};
 use crate::state::world::World;
@@ -72,11 +73,8 @@ fn output(run: &CommandRun, plain: bool) -> (String, usize) {
 }
 
 fn plain(args: Args<'_>) -> Result<bool, ApiError> {
-    match args.text("ContentEncoding").as_deref() {
-        None | Some("Base64") => Ok(false),
-        Some("PlainText") => Ok(true),
-        Some(_) => Err(invalid("ContentEncoding", "it must be PlainText or Base64")),
-    }
+    let encoding = args.word("ContentEncoding", &["PlainText", "Base64"])?;
+    Ok(encoding.is_some_and(|encoding| encoding == "PlainText"))
 }
 
 fn run_row(
@@ -143,9 +141,15 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
     let invoke_id = args.text("InvokeId");
     let instance_id = args.text("InstanceId");
     let name = args.text("CommandName");
-    let status = args.text("InvokeStatus");
-    let (command, kind) = (args.text("CommandId"), args.text("CommandType"));
-    let (repeat, group) = (args.text("RepeatMode"), args.text("ResourceGroupId"));
+    let status = args.word("InvokeStatus", INVOCATION_STATUSES)?;
+    let (command, kind) = (
+        args.text("CommandId"),
+        args.word("CommandType", COMMAND_TYPES)?,
+    );
+    let (repeat, group) = (
+        args.word("RepeatMode", REPEATS)?,
+        args.text("ResourceGroupId"),
+    );
     let timed = args.flag("Timed")?.unwrap_or(false);
     let tags = args.pairs("Tag", "Key", "Value");
     let with_output = args.flag("IncludeOutput")?.unwrap_or(false);
@@ -231,7 +235,7 @@ fn results(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError
     let invoke_id = args.text("InvokeId");
     let instance_id = args.text("InstanceId");
     let (command, group) = (args.text("CommandId"), args.text("ResourceGroupId"));
-    let status = args.text("InvokeRecordStatus");
+    let status = args.word("InvokeRecordStatus", INVOCATION_STATUSES)?;
     let tags = args.pairs("Tag", "Key", "Value");
     // Commands run once and have no history.
     args.flag("IncludeHistory")?;

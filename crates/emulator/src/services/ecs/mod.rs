@@ -25,6 +25,7 @@ mod snapshot_views;
 mod snapshots;
 mod tags;
 mod window;
+mod words;
 
 pub use commands::command_ends;
 pub use data_disks::settle as disk_settles;

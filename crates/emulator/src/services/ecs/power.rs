@@ -92,14 +92,15 @@ pub fn start(world: &mut World, id: &str) -> Result<(), ApiError> {
             "The current disk status does not support this operation.",
         ));
     }
-    note_mode(world, id, "Not-applicable");
     change(
         world,
         id,
         InstanceStatus::Stopped,
         InstanceStatus::Starting,
         world.durations.start_instance,
-    )
+    )?;
+    note_mode(world, id, "Not-applicable");
+    Ok(())
 }
 
 pub const REBOOT: Action = Action {

@@ -8,6 +8,7 @@ use super::answers::{put, seconds, tag_rows, wanted};
 use super::scripts::{Script, checked, content, kind, launch, placeholders};
 use super::tags::new_tags;
 use super::window::Window;
+use super::words::COMMAND_TYPES;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, has_tags, invalid};
@@ -216,7 +217,7 @@ pub const DESCRIBE: Action = Action {
 /// DescribeCommands. `Name` and `Description` may have `*`. Of public commands, which `Provider`
 /// asks for, there are none.
 fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let (id, kind) = (args.text("CommandId"), args.text("Type"));
+    let (id, kind) = (args.text("CommandId"), args.word("Type", COMMAND_TYPES)?);
     let (name, description) = (args.text("Name"), args.text("Description"));
     let group = args.text("ResourceGroupId");
     let provider = args.text("Provider").filter(|provider| provider != "User");

@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::answers::{instance, one_of};
+use super::answers::instance;
 use super::packages;
 use super::tags::new_tags;
+use super::words::{COMMAND_TYPES, REPEATS};
 use crate::error::ApiError;
 use crate::services::args::{Args, has_tags, invalid, missing};
 use crate::state::call::Call;
@@ -23,15 +24,6 @@ const CONTENT_BYTES: usize = 24 * 1024;
 
 /// Outputs are cut here (API reference); `Dropped` says how many bytes were lost.
 pub(super) const OUTPUT_BYTES: usize = 24 * 1024;
-
-/// The kinds of commands. The first three run in what the operating system brings along.
-const TYPES: [&str; 5] = [
-    "RunShellScript",
-    "RunBatScript",
-    "RunPowerShellScript",
-    "RunPythonScript",
-    "RunPerlScript",
-];
 
 /// A command as it is run: given with RunCommand, or kept before.
 pub(super) struct Script {
@@ -48,7 +40,7 @@ pub(super) struct Script {
 /// `Type`, one of those that there are.
 pub(super) fn kind(args: Args<'_>) -> Result<String, ApiError> {
     args.required("Type")?;
-    let kind = one_of(args, "Type", &TYPES)?;
+    let kind = args.word("Type", COMMAND_TYPES)?;
     kind.ok_or_else(|| missing("Type"))
 }
 
@@ -102,6 +94,7 @@ pub(super) fn launch(
     let ids = targets(world, call, args)?;
     let timeout = args.number("Timeout", 1, 86_400)?;
     script.timeout = timeout.unwrap_or(script.timeout);
+    let tags = new_tags(args)?;
     for id in &ids {
         instance(&world.resources, call, id)?;
     }
@@ -138,7 +131,7 @@ pub(super) fn launch(
         termination_mode,
         parameters,
         resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
-        tags: new_tags(args)?,
+        tags,
         created: world.now,
         runs,
     };
@@ -153,8 +146,9 @@ pub(super) fn launch(
 fn how(args: Args<'_>) -> Result<Option<String>, ApiError> {
     // The name of a secret, never the secret itself.
     args.text("WindowsPasswordName");
-    let mode = one_of(args, "TerminationMode", &["Process", "ProcessTree"])?;
-    let repeats = args.text("RepeatMode").is_some_and(|mode| mode != "Once");
+    let mode = args.word("TerminationMode", &["Process", "ProcessTree"])?;
+    let repeats = args.word("RepeatMode", REPEATS)?;
+    let repeats = repeats.is_some_and(|mode| mode != "Once");
     if repeats || args.flag("Timed")?.unwrap_or(false) {
         return Err(ApiError::new(
             400,

@@ -44,11 +44,15 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
     let ids = args.json_list("SnapshotIds", 100)?;
     let disk = args.text("DiskId");
     let of = args.text("InstanceId");
-    let text = |name: &str, all: &str| args.text(name).filter(|text| text != all);
-    let (status, kind) = (text("Status", "all"), text("SnapshotType", "all"));
-    let (source, usage) = (args.text("SourceDiskType"), args.text("Usage"));
+    let word = |name: &str, known: &[&str]| -> Result<Option<String>, ApiError> {
+        Ok(args.word(name, known)?.filter(|word| word != "all"))
+    };
+    let status = word("Status", &["all", "progressing", "accomplished", "failed"])?;
+    let kind = word("SnapshotType", &["all", "auto", "user"])?;
+    let source = args.word_in_any_case("SourceDiskType", &["system", "data"])?;
+    let usage = args.word("Usage", &["image", "disk", "image_disk", "none"])?;
     let (name, group) = (args.text("SnapshotName"), args.text("ResourceGroupId"));
-    let category = args.text("Category").map(|text| text.to_ascii_lowercase());
+    let category = args.word_in_any_case("Category", &["standard", "flash", "archive"])?;
     let encrypted = args.flag("Encrypted")?;
     let tags = args.pairs("Tag", "Key", "Value");
     let window = Window::of(args, 10, 10..=100)?;
@@ -67,12 +71,10 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
             disks_of.as_ref().is_none_or(|disks| disks.contains(&own))
         })
         .filter(|s| wanted(&kind, "user") && encrypted.is_none_or(|e| e == s.details.encrypted))
-        .filter(|s| wanted(&name, &s.details.name) && wanted(&category, &s.details.category))
+        .filter(|s| wanted(&name, &s.details.name))
+        .filter(|s| category.is_none_or(|category| category == s.details.category))
         .filter(|s| wanted(&group, &s.details.resource_group_id))
-        .filter(|s| {
-            let own = source_of(s);
-            source.as_ref().is_none_or(|s| s.eq_ignore_ascii_case(own))
-        })
+        .filter(|s| source.is_none_or(|source| source == source_of(s)))
         .filter(|s| has_tags(&s.details.tags, &tags))
         .map(|s| (s, usage_of(seen, s)))
         .filter(|(_, own)| wanted(&usage, own))

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::answers::{one_of, put, text_of, wrong_disk_status};
+use super::answers::{put, text_of, wrong_disk_status};
 use super::disk_views::disk;
 use super::power::wrong_status;
 use super::tags::new_tags;
@@ -117,7 +117,8 @@ fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     let name = text_of(args, "SnapshotName", 2, 128)?.unwrap_or_default();
     let details = SnapshotDetails {
         description: text_of(args, "Description", 2, 256)?.unwrap_or_default(),
-        category: one_of(args, "Category", &["standard", "flash"])?
+        category: args
+            .word("Category", &["standard", "flash"])?
             .unwrap_or_else(|| "standard".to_owned()),
         resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
         retention_days: args.number("RetentionDays", 1, DAYS)?,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::answers::wanted;
+use super::words::TAGGED;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, has_tags, invalid, missing};
@@ -200,6 +201,11 @@ fn list(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.list_up_to("ResourceId", 50)?;
     let tags = args.pairs("Tag", "Key", "Value");
     let filters = args.structures("TagFilter");
+    for (n, filter) in filters.iter().enumerate() {
+        if filter["TagKey"].as_str().is_none_or(str::is_empty) {
+            return Err(missing(&format!("TagFilter.{}.TagKey", n + 1)));
+        }
+    }
     let start = args.number("NextToken", 0, i64::MAX)?.unwrap_or(0);
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     if ids.is_none() && tags.is_empty() && filters.is_empty() {
@@ -246,15 +252,17 @@ pub const DESCRIBE: Action = Action {
 
 /// DescribeTags: each tag once, and how many resources of each kind carry it.
 fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let wanted_kind = args.text("ResourceType").map(|k| k.to_ascii_lowercase());
+    let wanted_kind = args.word_in_any_case("ResourceType", TAGGED)?;
     let wanted_id = args.text("ResourceId");
-    let category = args.text("Category").filter(|category| category != "all");
+    let category = args.word("Category", &["all", "custom", "system"])?;
+    let category = category.filter(|category| category != "all");
     let filter = args.pairs("Tag", "Key", "Value");
     let page = args.page(50, 100)?;
     let mut counts: BTreeMap<(&str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     for kind in Kind::ALL {
-        let resources = tagged(world, call, kind)
-            .filter(|(id, _)| wanted(&wanted_kind, kind.name()) && wanted(&wanted_id, id));
+        let resources = tagged(world, call, kind).filter(|(id, _)| {
+            wanted_kind.is_none_or(|wanted| wanted == kind.name()) && wanted(&wanted_id, id)
+        });
         for (key, value) in resources.flat_map(|(_, own)| own) {
             let fits = filter.is_empty()
                 || filter

@@ -36,6 +36,9 @@ pub const DESCRIBE: Action = Action {
     run: Run::Read(describe),
 };
 
+/// What activities end in, and `InProgress`. None ends in Warning here.
+const STATUS_CODES: &[&str] = &["Successful", "Warning", "Failed", "InProgress", "Rejected"];
+
 /// DescribeScalingActivities, newest first.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let group_id = args.text("ScalingGroupId");
@@ -43,7 +46,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     if group_id.is_none() && ids.is_none() {
         return Err(missing("ScalingGroupId"));
     }
-    let status = args.text("StatusCode");
+    let status = args.word("StatusCode", STATUS_CODES)?;
     // Instance refreshes replace nothing here, so no activity is of one.
     let refresh = args.text("InstanceRefreshTaskId");
     let page = args.page(10, 50)?;

@@ -44,7 +44,7 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
     };
     let enabled = args.flag("IsEnable")?;
     let metric = args.text("MetricName");
-    let metric_type = args.text("MetricType");
+    let metric_type = args.word("MetricType", &["system", "custom"])?;
     let page = args.page(10, 50)?;
     let found: Vec<&Alarm> = tasks(world.seen(), call)
         .filter(|a| id.as_ref().is_none_or(|id| *id == a.id))

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::answers::group;
 use super::configurations::{image, own};
-use super::stored::{CONFIGURATION, read};
+use super::stored::{CONFIGURATION, DISK_CATEGORIES, PERFORMANCE_LEVELS, read};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, invalid, missing};
+use crate::services::args::{Args, check_word, flag_of, invalid, missing, scalar};
 use crate::state::call::Call;
 use crate::state::model::{Configuration, GroupType, InstanceSource, Resources};
 use crate::state::settings::Settings;
@@ -84,13 +84,7 @@ fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     let image_id = image(world, call, args, args.text("ImageId"))?;
     let image_id = image_id.ok_or_else(|| missing("ImageId"))?;
     let mut settings = Settings::default();
-    if let Some(strategy) = args.text("SecurityEnhancementStrategy") {
-        if !["Active", "Deactive"].contains(&strategy.as_str()) {
-            return Err(invalid(
-                "SecurityEnhancementStrategy",
-                "it must be Active or Deactive",
-            ));
-        }
+    if let Some(strategy) = args.word("SecurityEnhancementStrategy", &["Active", "Deactive"])? {
         settings.put("SecurityEnhancementStrategy", strategy.into());
     }
     let first = take(args, &mut settings)?;
@@ -143,15 +137,8 @@ fn take(args: Args<'_>, settings: &mut Settings) -> Result<Option<String>, ApiEr
     }
     let prices = args.structures(&args.ess_list_name("SpotPriceLimit"));
     if !prices.is_empty() {
-        let prices = prices.iter().map(|price| {
-            let limit = &price["PriceLimit"];
-            let number = limit.as_str().and_then(|text| text.parse::<f64>().ok());
-            json!({
-                "InstanceType": price["InstanceType"],
-                "PriceLimit": number.map_or(limit.clone(), Value::from),
-            })
-        });
-        settings.put("SpotPriceLimits", prices.collect());
+        let prices: Result<Vec<Value>, ApiError> = prices.iter().map(price_limit).collect();
+        settings.put("SpotPriceLimits", prices?.into());
     }
     if let Some(tags) = tags(args)? {
         settings.put("Tags", tags);
@@ -159,18 +146,46 @@ fn take(args: Args<'_>, settings: &mut Settings) -> Result<Option<String>, ApiEr
     Ok(first)
 }
 
+/// The most that an hour of a spot instance may cost.
+fn price_limit(given: &Value) -> Result<Value, ApiError> {
+    let limit = match scalar(&given["PriceLimit"]) {
+        None => Value::Null,
+        Some(text) => text
+            .parse::<f64>()
+            .ok()
+            .filter(|limit| limit.is_finite() && *limit >= 0.0)
+            .map(Value::from)
+            .ok_or_else(|| {
+                invalid(
+                    "SpotPriceLimit.N.PriceLimit",
+                    "it must be a number that is not negative",
+                )
+            })?,
+    };
+    Ok(json!({ "InstanceType": given["InstanceType"], "PriceLimit": limit }))
+}
+
 /// A data disk as it is shown: numbers and flags may come as texts.
 fn data_disk(given: &Value) -> Result<Value, ApiError> {
     let mut disk = Map::new();
     for (name, value) in given.as_object().into_iter().flatten() {
-        let text = value.as_str().unwrap_or_default();
+        let Some(text) = scalar(value) else {
+            continue;
+        };
+        let shown = format!("DataDisk.N.{name}");
         let value = match name.as_str() {
-            "Size" if value.is_string() => text
+            "Size" => text
                 .parse::<u64>()
                 .map(Value::from)
-                .map_err(|_| invalid("DataDisk.N.Size", "it must be a number"))?,
-            "DeleteWithInstance" | "Encrypted" if value.is_string() => {
-                Value::from(text.eq_ignore_ascii_case("true"))
+                .map_err(|_| invalid(&shown, "it must be a number"))?,
+            "DeleteWithInstance" | "Encrypted" => Value::from(flag_of(&shown, value)?),
+            "Category" => {
+                check_word(&shown, &text, DISK_CATEGORIES)?;
+                value.clone()
+            }
+            "PerformanceLevel" => {
+                check_word(&shown, &text, PERFORMANCE_LEVELS)?;
+                value.clone()
             }
             _ => value.clone(),
         };

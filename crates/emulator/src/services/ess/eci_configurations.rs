@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid};
 use crate::state::call::{Call, EssVersion};
-use crate::state::container_groups::EciConfiguration;
+use crate::state::container_groups::{EciConfiguration, RESTART_POLICIES};
 use crate::state::containers::{Container, UpdateType};
 use crate::state::model::InstanceSource;
 use crate::state::world::World;
@@ -138,7 +138,7 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
             )
         })?,
     };
-    let (name, given): (_, Vec<Container>) = match call.version {
+    let (name, given): (_, Result<Vec<Container>, String>) = match call.version {
         EssVersion::V2014 => {
             let given = args.structures("Container");
             ("Container", given.iter().map(Container::given).collect())
@@ -149,6 +149,7 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
             ("Containers", given)
         }
     };
+    let given = given.map_err(|problem| invalid(name, &problem))?;
     let containers = if given.is_empty() {
         None
     } else {
@@ -157,6 +158,7 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
             .map_err(|problem| invalid(name, &problem))?;
         Some(new)
     };
+    let restart_policy = args.word("RestartPolicy", RESTART_POLICIES)?;
     let cpu = args.decimal("Cpu")?;
     let memory = args.decimal("Memory")?;
     if let Some(configuration) = world.resources.eci_configurations.get_mut(&id) {
@@ -171,7 +173,7 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         if let Some(name) = args.text("ContainerGroupName") {
             configuration.container_group_name = name;
         }
-        if let Some(policy) = args.text("RestartPolicy") {
+        if let Some(policy) = restart_policy {
             configuration.restart_policy = policy;
         }
     }

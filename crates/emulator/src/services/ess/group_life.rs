@@ -99,7 +99,7 @@ fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     }
     let id = world.ids.id("asg-");
     let given = args.ess_tags();
-    let propagated = propagated(args, &args.ess_list_name("Tag"));
+    let propagated = propagated(args, &args.ess_list_name("Tag"))?;
     let tags: BTreeMap<String, String> = given
         .into_iter()
         .map(|(key, value)| (key, value.unwrap_or_default()))

@@ -34,7 +34,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let ids = args.ess_list("ScalingGroupId", 20)?;
     let names = args.ess_list("ScalingGroupName", 20)?;
     let name = args.text("ScalingGroupName");
-    let group_type = args.text("GroupType");
+    let group_type = args.word("GroupType", &["ECS", "ECI"])?;
     let resource_group = args.text("ResourceGroupId");
     let tags = args.ess_tags();
     let only_ecs = call.version == EssVersion::V2014 || world.switches.group_type_defaults_to_ecs;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answers::{list, minutes, seconds};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, invalid};
+use crate::services::args::{Args, check_word, invalid};
 use crate::state::call::Call;
 use crate::state::model::{InstanceStatus, Member, Resources};
 use crate::state::world::World;
@@ -42,7 +42,14 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     }
     let mut types = args.list("CreationTypes").unwrap_or_default();
     types.extend(args.text("CreationType"));
-    let health = args.text("HealthStatus");
+    for kind in &types {
+        check_word(
+            "CreationType",
+            kind,
+            &["AutoCreated", "Attached", "Managed"],
+        )?;
+    }
+    let health = args.word("HealthStatus", &["Healthy", "Unhealthy"])?;
     let configuration = args.text("ScalingConfigurationId");
     let activity = args.text("ScalingActivityId");
     let page = args.page(10, 100)?;

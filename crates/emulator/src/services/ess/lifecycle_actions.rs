@@ -48,10 +48,13 @@ pub const DESCRIBE: Action = Action {
     run: Run::Read(describe),
 };
 
+/// The statuses of a lifecycle action.
+const STATUSES: &[&str] = &["Pending", "Completed", "Timeout"];
+
 /// DescribeLifecycleActions.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let activity = args.required("ScalingActivityId")?;
-    let status = args.text("LifecycleActionStatus");
+    let status = args.word("LifecycleActionStatus", STATUSES)?;
     let most = args.number("MaxResults", 1, 50)?.unwrap_or(10);
     let begin = args.number("NextToken", 0, i64::MAX)?.unwrap_or(0);
     let seen = world.seen();

@@ -54,9 +54,17 @@ fn adjustment_value(args: Args<'_>, of: AdjustmentType) -> Result<Option<i64>, A
     args.number("AdjustmentValue", low, high)
 }
 
+/// The types of scaling rules that ESS has.
+const TYPES: &[&str] = &[
+    SIMPLE,
+    "TargetTrackingScalingRule",
+    "StepScalingRule",
+    "PredictiveScalingRule",
+];
+
 /// An error for rules that alarms or predictions set off.
 fn check_type(args: Args<'_>) -> Result<(), ApiError> {
-    match args.text("ScalingRuleType") {
+    match args.word("ScalingRuleType", TYPES)? {
         Some(kind) if kind != SIMPLE => Err(ApiError::new(
             400,
             "UnsupportedParameter",
@@ -180,7 +188,7 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
     let ids = args.ess_list("ScalingRuleId", 10)?;
     let names = args.ess_list("ScalingRuleName", 10)?;
     let aris = args.ess_list("ScalingRuleAri", 10)?;
-    let kind = args.text("ScalingRuleType");
+    let kind = args.word("ScalingRuleType", TYPES)?;
     let shows_alarms = args.flag("ShowAlarmRules")?.unwrap_or(false);
     let page = args.page(10, 50)?;
     let seen = world.seen();

@@ -22,6 +22,7 @@ pub const ENTER: Action = Action {
 /// EnterStandby: from InService; the load-balancer weight becomes 0.
 pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (group_id, ids) = target(world, call, args)?;
+    let is_async = args.flag("Async")?.unwrap_or(false);
     let ids = ready(
         world,
         &ids,
@@ -36,7 +37,7 @@ pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Ap
             member.traffic.placements += 1;
         }
     }
-    asynchronous(world, args)
+    Ok(asynchronous(world, is_async))
 }
 
 pub const EXIT: Action = Action {
@@ -48,6 +49,7 @@ pub const EXIT: Action = Action {
 /// ExitStandby: to InService, the weight as before; neither health nor ECS status is looked at.
 pub fn exit(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (group_id, ids) = target(world, call, args)?;
+    let is_async = args.flag("Async")?.unwrap_or(false);
     let ids = ready(
         world,
         &ids,
@@ -66,7 +68,7 @@ pub fn exit(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Api
         }
     }
     check_soon(world, &group_id);
-    asynchronous(world, args)
+    Ok(asynchronous(world, is_async))
 }
 
 pub const PROTECT: Action = Action {
@@ -190,10 +192,9 @@ fn quiet(world: &mut World, call: &Call, group_id: &str) -> Result<(), ApiError>
 }
 
 /// The answer of a call that may be asynchronous: an activity id only then.
-fn asynchronous(world: &mut World, args: Args<'_>) -> Result<Value, ApiError> {
-    Ok(if args.flag("Async")?.unwrap_or(false) {
-        json!({ "ScalingActivityId": world.ids.id("asa-") })
-    } else {
-        json!({})
-    })
+fn asynchronous(world: &mut World, is_async: bool) -> Value {
+    match is_async {
+        true => json!({ "ScalingActivityId": world.ids.id("asa-") }),
+        false => json!({}),
+    }
 }

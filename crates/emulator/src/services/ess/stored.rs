@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::answers::list;
 use crate::error::ApiError;
-use crate::services::args::{Args, invalid};
+use crate::services::args::{Args, check_word};
 use crate::state::call::EssVersion;
 use crate::state::settings::Settings;
 
@@ -15,10 +15,12 @@ pub(super) enum Kind {
     Words(&'static [&'static str]),
     Flag,
     Number(i64, i64),
+    /// A list of words that has the same name in both versions; what one item is called.
+    WordList(&'static str, &'static [&'static str]),
+    /// Likewise, in the singular in 2014.
+    EssWordList(&'static str, &'static [&'static str]),
     /// A list that has the same name in both versions; what one item is called.
     List(&'static str),
-    /// A list that is in the singular in 2014.
-    EssList(&'static str),
 }
 
 /// A parameter: its name in requests and in answers (`SystemDisk.Size`, `SystemDiskSize`).
@@ -36,23 +38,33 @@ pub(super) fn read(args: Args<'_>, table: &[Stored], into: &mut Settings) -> Res
     for Stored(parameter, shown, kind) in table {
         let value = match kind {
             Kind::Text => args.text(parameter).map(Value::from),
-            Kind::Words(known) => match args.text(parameter) {
-                Some(word) if !known.contains(&word.as_str()) => {
-                    let why = format!("it must be one of {}", known.join(", "));
-                    return Err(invalid(parameter, &why));
-                }
-                word => word.map(Value::from),
-            },
+            Kind::Words(known) => args.word(parameter, known)?.map(Value::from),
             Kind::Flag => args.flag(parameter)?.map(Value::from),
             Kind::Number(low, high) => args.number(parameter, *low, *high)?.map(Value::from),
             Kind::List(_) => args.list_up_to(parameter, ITEMS)?.map(Value::from),
-            Kind::EssList(singular) => args.ess_list(singular, ITEMS)?.map(Value::from),
+            Kind::WordList(_, known) => {
+                words(parameter, args.list_up_to(parameter, ITEMS)?, known)?
+            }
+            Kind::EssWordList(singular, known) => {
+                words(parameter, args.ess_list(singular, ITEMS)?, known)?
+            }
         };
         if let Some(value) = value {
             into.put(shown, value);
         }
     }
     Ok(())
+}
+
+fn words(
+    parameter: &str,
+    given: Option<Vec<String>>,
+    known: &[&str],
+) -> Result<Option<Value>, ApiError> {
+    for word in given.iter().flatten() {
+        check_word(parameter, word, known)?;
+    }
+    Ok(given.map(Value::from))
 }
 
 /// Puts what was given into a row of an answer.
@@ -62,9 +74,10 @@ pub(super) fn show(row: &mut Value, table: &[Stored], given: &Settings, version:
             continue;
         };
         let value = match (kind, value) {
-            (Kind::List(singular) | Kind::EssList(singular), Value::Array(items)) => {
-                list(version, singular, items.clone())
-            }
+            (
+                Kind::List(singular) | Kind::WordList(singular, _) | Kind::EssWordList(singular, _),
+                Value::Array(items),
+            ) => list(version, singular, items.clone()),
             (_, value) => value.clone(),
         };
         match shown.split_once('.') {
@@ -79,9 +92,33 @@ pub(super) fn show(row: &mut Value, table: &[Stored], given: &Settings, version:
     }
 }
 
+/// What the health of members is told by.
+const HEALTH_CHECKS: &[&str] = &["NONE", "ECS", "LOAD_BALANCER"];
+
+/// The categories of disks that scaling configurations may name; all are shown, and none makes a
+/// difference.
+pub(super) const DISK_CATEGORIES: &[&str] = &[
+    "cloud",
+    "cloud_auto",
+    "cloud_efficiency",
+    "cloud_essd",
+    "cloud_essd_entry",
+    "cloud_ssd",
+    "elastic_ephemeral_disk_premium",
+    "elastic_ephemeral_disk_standard",
+    "ephemeral_ssd",
+];
+
+/// The performance levels of ESSDs.
+pub(super) const PERFORMANCE_LEVELS: &[&str] = &["PL0", "PL1", "PL2", "PL3"];
+
 /// Those of a scaling group.
 pub(super) const GROUP: &[Stored] = &[
-    Stored("AllocationStrategy", "AllocationStrategy", Kind::Text),
+    Stored(
+        "AllocationStrategy",
+        "AllocationStrategy",
+        Kind::Words(&["priority", "lowestPrice"]),
+    ),
     Stored("AzBalance", "AzBalance", Kind::Flag),
     Stored(
         "CapacityOptions.CompensateWithOnDemand",
@@ -101,7 +138,7 @@ pub(super) const GROUP: &[Stored] = &[
     Stored(
         "CapacityOptions.PriceComparisonMode",
         "CapacityOptions.PriceComparisonMode",
-        Kind::Text,
+        Kind::Words(&["PricePerUnit", "PricePerVCpu"]),
     ),
     Stored(
         "CapacityOptions.SpotAutoReplaceOnDemand",
@@ -117,12 +154,12 @@ pub(super) const GROUP: &[Stored] = &[
     Stored(
         "HealthCheckType",
         "HealthCheckType",
-        Kind::Words(&["NONE", "ECS", "LOAD_BALANCER"]),
+        Kind::Words(HEALTH_CHECKS),
     ),
     Stored(
         "HealthCheckTypes",
         "HealthCheckTypes",
-        Kind::List("HealthCheckType"),
+        Kind::WordList("HealthCheckType", HEALTH_CHECKS),
     ),
     Stored(
         "MaxInstanceLifetime",
@@ -147,7 +184,15 @@ pub(super) const GROUP: &[Stored] = &[
     Stored(
         "RemovalPolicies",
         "RemovalPolicies",
-        Kind::EssList("RemovalPolicy"),
+        Kind::EssWordList(
+            "RemovalPolicy",
+            &[
+                "OldestInstance",
+                "NewestInstance",
+                "OldestScalingConfiguration",
+                "CustomPolicy",
+            ],
+        ),
     ),
     Stored(
         "ScalingPolicy",
@@ -157,7 +202,7 @@ pub(super) const GROUP: &[Stored] = &[
     Stored(
         "SpotAllocationStrategy",
         "SpotAllocationStrategy",
-        Kind::Text,
+        Kind::Words(&["priority", "lowestPrice"]),
     ),
     Stored(
         "SpotInstancePools",
@@ -184,11 +229,23 @@ pub(super) const CONFIGURATION: &[Stored] = &[
     Stored("DeletionProtection", "DeletionProtection", Kind::Flag),
     Stored("DeploymentSetId", "DeploymentSetId", Kind::Text),
     Stored("HostName", "HostName", Kind::Text),
-    Stored("HttpEndpoint", "HttpEndpoint", Kind::Text),
-    Stored("HttpTokens", "HttpTokens", Kind::Text),
+    Stored(
+        "HttpEndpoint",
+        "HttpEndpoint",
+        Kind::Words(&["enabled", "disabled"]),
+    ),
+    Stored(
+        "HttpTokens",
+        "HttpTokens",
+        Kind::Words(&["optional", "required"]),
+    ),
     Stored("InstanceDescription", "InstanceDescription", Kind::Text),
     Stored("InstanceName", "InstanceName", Kind::Text),
-    Stored("InternetChargeType", "InternetChargeType", Kind::Text),
+    Stored(
+        "InternetChargeType",
+        "InternetChargeType",
+        Kind::Words(&["PayByBandwidth", "PayByTraffic"]),
+    ),
     Stored(
         "InternetMaxBandwidthIn",
         "InternetMaxBandwidthIn",
@@ -222,14 +279,18 @@ pub(super) const CONFIGURATION: &[Stored] = &[
     Stored(
         "SpotInterruptionBehavior",
         "SpotInterruptionBehavior",
-        Kind::Text,
+        Kind::Words(&["Terminate", "Stop"]),
     ),
     Stored(
         "SpotStrategy",
         "SpotStrategy",
         Kind::Words(&["NoSpot", "SpotWithPriceLimit", "SpotAsPriceGo"]),
     ),
-    Stored("SystemDisk.Category", "SystemDiskCategory", Kind::Text),
+    Stored(
+        "SystemDisk.Category",
+        "SystemDiskCategory",
+        Kind::Words(DISK_CATEGORIES),
+    ),
     Stored(
         "SystemDisk.Description",
         "SystemDiskDescription",
@@ -241,14 +302,14 @@ pub(super) const CONFIGURATION: &[Stored] = &[
     Stored(
         "SystemDisk.PerformanceLevel",
         "SystemDiskPerformanceLevel",
-        Kind::Words(&["PL0", "PL1", "PL2", "PL3"]),
+        Kind::Words(PERFORMANCE_LEVELS),
     ),
     Stored("SystemDisk.Size", "SystemDiskSize", Kind::Number(1, 2048)),
     Stored(
         "SystemDiskCategories",
         "SystemDiskCategories",
-        Kind::List("SystemDiskCategory"),
+        Kind::WordList("SystemDiskCategory", DISK_CATEGORIES),
     ),
-    Stored("Tenancy", "Tenancy", Kind::Text),
+    Stored("Tenancy", "Tenancy", Kind::Words(&["default", "host"])),
     Stored("ZoneId", "ZoneId", Kind::Text),
 ];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answers::{group, index, list, next};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, has_tags, invalid, missing};
+use crate::services::args::{Args, flag_of, has_tags, invalid, missing};
 use crate::state::call::Call;
 use crate::state::model::Group;
 use crate::state::world::World;
@@ -89,7 +89,7 @@ fn tag(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError
     if tags.len() > TAGS {
         return Err(invalid(&name, "at most 20 tags are allowed"));
     }
-    let propagated = propagated(args, &name);
+    let propagated = propagated(args, &name)?;
     for id in &ids {
         let Some(group) = world.resources.groups.get(id) else {
             continue;
@@ -121,16 +121,15 @@ fn tag(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError
 }
 
 /// The keys of the tags that new instances get, too.
-pub(super) fn propagated(args: Args<'_>, name: &str) -> Vec<String> {
-    args.pairs(name, "Key", "Propagate")
-        .into_iter()
-        .filter(|(_, value)| {
-            value
-                .as_deref()
-                .is_some_and(|v| v.eq_ignore_ascii_case("true"))
-        })
-        .map(|(key, _)| key)
-        .collect()
+pub(super) fn propagated(args: Args<'_>, name: &str) -> Result<Vec<String>, ApiError> {
+    let mut keys = Vec::new();
+    for (n, (key, value)) in args.pairs(name, "Key", "Propagate").into_iter().enumerate() {
+        let flag = Value::from(value);
+        if flag_of(&format!("{name}.{}.Propagate", n + 1), &flag)? == Some(true) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 pub const KEYS: Action = Action {

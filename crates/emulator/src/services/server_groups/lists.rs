@@ -24,11 +24,20 @@ pub const BALANCERS: Action = Action {
     run: Run::Read(load_balancers),
 };
 
+/// The statuses of load balancers of ALB and NLB. All are Active here.
+const STATUSES: &[&str] = &[
+    "Active",
+    "Configuring",
+    "CreateFailed",
+    "Inactive",
+    "Provisioning",
+];
+
 /// ListLoadBalancers. Ids that do not exist are left out.
 fn load_balancers(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.list_up_to("LoadBalancerIds", 20)?;
     let names = args.list_up_to("LoadBalancerNames", 20)?;
-    let status = args.text("LoadBalancerStatus");
+    let status = args.word("LoadBalancerStatus", STATUSES)?;
     let part = Part::of(args, 100)?;
     let found = balancers(world.seen(), call)
         .filter(|b| {
@@ -74,11 +83,19 @@ pub const GROUPS: Action = Action {
     run: Run::Read(server_groups),
 };
 
+/// The types of server groups that a product has. All are of instances here.
+fn types(call: &Call) -> &'static [&'static str] {
+    match product(call) {
+        Product::Alb => &["Instance", "Ip", "Fc"],
+        _ => &["Instance", "Ip"],
+    }
+}
+
 /// ListServerGroups, with the load balancers that forward to each.
 fn server_groups(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.list_up_to("ServerGroupIds", 20)?;
     let names = args.list_up_to("ServerGroupNames", 20)?;
-    let kind = args.text("ServerGroupType");
+    let kind = args.word("ServerGroupType", types(call))?;
     let part = Part::of(args, 100)?;
     let seen = world.seen();
     let found: Vec<&ServerGroup> = groups(seen, call)

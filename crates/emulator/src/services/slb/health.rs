@@ -21,18 +21,14 @@ pub const DESCRIBE: Action = Action {
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("LoadBalancerId")?;
     let port = args.number("ListenerPort", 1, 65_535)?;
-    let protocol = args.text("ListenerProtocol");
+    let protocol = args.word_in_any_case("ListenerProtocol", &["tcp", "udp", "http", "https"])?;
     let seen = world.seen();
     let balancer = balancer(seen, call, &id)?;
     let listeners: Vec<_> = balancer
         .listeners
         .iter()
         .filter(|l| port.is_none_or(|port| port == i64::from(l.port)))
-        .filter(|l| {
-            protocol
-                .as_ref()
-                .is_none_or(|protocol| protocol.eq_ignore_ascii_case(&l.protocol))
-        })
+        .filter(|l| protocol.is_none_or(|protocol| protocol.eq_ignore_ascii_case(&l.protocol)))
         .collect();
     if listeners.is_empty() && (port.is_some() || protocol.is_some()) {
         return Err(ApiError::new(

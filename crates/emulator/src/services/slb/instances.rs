@@ -31,7 +31,7 @@ pub fn list(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
         return Err(invalid("LoadBalancerId", "at most 10 ids are allowed"));
     }
     let name = args.text("LoadBalancerName");
-    let status = args.text("LoadBalancerStatus");
+    let status = args.word("LoadBalancerStatus", &["inactive", "active", "locked"])?;
     let page = args.page(10, 100)?;
     let found: Vec<&LoadBalancer> = balancers(world.seen(), call)
         .filter(|b| {

@@ -73,6 +73,7 @@ const SERVERS: usize = 20;
 /// may be texts. Plain ids are taken, too, as RemoveBackendServers documents.
 pub(super) fn asked(args: Args<'_>) -> Result<Option<Vec<Asked>>, ApiError> {
     const NAME: &str = "BackendServers";
+    const MEMBERS: [&str; 5] = ["ServerId", "Port", "Weight", "Description", "Type"];
     let Some(list) = args.json(NAME)? else {
         return Ok(None);
     };
@@ -104,8 +105,13 @@ pub(super) fn asked(args: Args<'_>) -> Result<Option<Vec<Asked>>, ApiError> {
         let Some(id) = id else {
             return Err(missing("BackendServers.ServerId"));
         };
-        let kind = item["Type"].as_str().unwrap_or("ecs");
-        if !["ecs", "eci"].contains(&kind) {
+        let mut names = item.as_object().into_iter().flat_map(|item| item.keys());
+        if let Some(odd) = names.find(|name| !MEMBERS.contains(&name.as_str())) {
+            return Err(invalid(NAME, &format!("a server has no {odd} here")));
+        }
+        if let Some(kind) = item.get("Type").filter(|kind| !kind.is_null())
+            && !["ecs", "eci"].iter().any(|known| kind == known)
+        {
             return Err(invalid(
                 NAME,
                 &format!("the emulator has servers of the types ecs and eci, not {kind}"),

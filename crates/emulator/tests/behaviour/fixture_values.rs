@@ -1,0 +1,323 @@
+//! Values of a fixture that can only be wrong are refused, with their place.
+
+use ess_emulator::cloud::Cloud;
+use ess_emulator::fixture::Fixture;
+
+use crate::support::{SMALL, cloud, small};
+
+fn refusal(yaml: &str) -> String {
+    Fixture::parse(yaml)
+        .and_then(|fixture| Cloud::new(&fixture))
+        .expect_err(yaml)
+        .to_string()
+}
+
+#[test]
+fn what_stands_beside_the_groups() {
+    for (more, place, field) in [
+        ("durations: {command: -1}", "durations", "command"),
+        ("durations: {scaleOut: .nan}", "durations", "scaleOut"),
+        (
+            "switches: {readLagSeconds: -2}",
+            "switches",
+            "readLagSeconds",
+        ),
+        (
+            "switches: {rates: {OOS ListExecution: 5}}",
+            "switches",
+            "ListExecution",
+        ),
+        (
+            "switches: {rates: {ListExecutions: 5}}",
+            "switches",
+            "ListExecutions",
+        ),
+        ("regionsWithoutOos: [cn-far]", "regionsWithoutOos", "cn-far"),
+        (
+            "instances: [{instanceId: i-1, imageId: m-1, region: cn-far}]",
+            "instances",
+            "cn-far",
+        ),
+        (
+            "instances: [{instanceId: i-1, imageId: m-1, lifecycleState: Standby}]",
+            "i-1",
+            "lifecycleState",
+        ),
+        (
+            "instances: [{instanceId: i-1, idPrefix: i-, imageId: m-1}]",
+            "i-1",
+            "idPrefix",
+        ),
+        ("disks: [{diskId: d-1, size: 0}]", "d-1", "size"),
+        (
+            "disks: [{diskId: d-1, instanceId: i-small-01, accountId: '2'}]",
+            "d-1",
+            "account",
+        ),
+        (
+            "snapshots: [{snapshotId: s-1, instanceId: i-small-01, diskId: d-none}]",
+            "s-1",
+            "diskId",
+        ),
+        (
+            "snapshots: [{snapshotId: s-1, instanceId: i-small-01}, {snapshotId: s-1, instanceId: i-small-02}]",
+            "s-1",
+            "twice",
+        ),
+        (
+            "packages: [{name: p, region: cn-far}]",
+            "packages: p",
+            "cn-far",
+        ),
+        (
+            "launchTemplates: [{launchTemplateId: lt-1, versions: [{version: 0, imageId: m-1}]}]",
+            "lt-1",
+            "version",
+        ),
+        (
+            "launchTemplates: [{launchTemplateId: lt-1, versions: [{version: 1, imageId: m-1}, {version: 1, imageId: m-2}]}]",
+            "lt-1",
+            "version 1",
+        ),
+        (
+            "loadBalancers: [{loadBalancerId: lb-1, listeners: [{port: 0}]}]",
+            "lb-1",
+            "ports",
+        ),
+        (
+            "oidcProviders: [{name: o, issuer: x}, {name: o, issuer: y}]",
+            "oidcProviders: o",
+            "twice",
+        ),
+    ] {
+        let why = refusal(&format!("{SMALL}\n{more}"));
+        assert!(why.contains(place) && why.contains(field), "{more}: {why}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_groups_and_before_them() {
+    let in_group = "    maxSize: 6";
+    for (from, to, field) in [
+        ("  - {imageId: m-2}", "  - {imageId: m-1}", "twice"),
+        (
+            "  - {imageId: m-2}",
+            "  - {imageId: m-2, status: Ready}",
+            "Ready",
+        ),
+        (
+            "  - {imageId: m-2}",
+            "  - {imageId: m-2, architecture: mips}",
+            "mips",
+        ),
+        (
+            "  - {imageId: m-2}",
+            "  - {imageId: m-2, ownerAlias: me}",
+            "ownerAlias",
+        ),
+        ("  - {imageId: m-2}", "  - {imageId: m-2, size: 0}", "size"),
+        (
+            "trustsOos: true",
+            "trustsOos: true\n    maxSessionSeconds: -5",
+            "maxSessionSeconds",
+        ),
+        (in_group, "    maxSize: 0", "minSize"),
+        (
+            in_group,
+            "    maxSize: 6\n    desiredCapacity: 7",
+            "desiredCapacity",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    launchTemplateVersion: Latest",
+            "launchTemplateVersion",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    instanceRefreshes: [{instanceRefreshTaskId: ir-1, status: Running}]",
+            "Running",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    instanceRefreshes: [{instanceRefreshTaskId: ir-1, secondsLeft: -1}]",
+            "secondsLeft",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    diagnosis: [{diagnoseType: VSwitch, status: Bad}]",
+            "Bad",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    lifecycleHooks: [{lifecycleHookId: h, lifecycleTransition: SCALE_IN, heartbeatTimeout: -1}]",
+            "heartbeatTimeout",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    lifecycleHooks: [{lifecycleHookId: h, lifecycleTransition: SCALE_IN}, {lifecycleHookId: h, lifecycleTransition: SCALE_OUT}]",
+            "twice",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    scalingRules: [{scalingRuleId: r, adjustmentType: TotalCapacity, adjustmentValue: -1}]",
+            "adjustmentValue",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    albServerGroups: [{albServerGroupId: sgp-1, port: 0}]",
+            "ports",
+        ),
+        (
+            in_group,
+            "    maxSize: 6\n    albServerGroups: [{albServerGroupId: sgp-1, port: 80, weight: 101}]",
+            "weight",
+        ),
+        (
+            "{count: 3}",
+            "{count: 3, loadBalancerWeight: 101}",
+            "loadBalancerWeight",
+        ),
+        (
+            "{count: 3}",
+            "{count: 3, accountId: '2000000000000002'}",
+            "account",
+        ),
+        (
+            "- {scalingConfigurationId: asc-small, imageId: m-1}",
+            "- {scalingConfigurationId: asc-small, imageId: m-1}\n      - {scalingConfigurationId: asc-small, imageId: m-2}",
+            "twice",
+        ),
+    ] {
+        assert!(SMALL.contains(from), "{from}");
+        let why = refusal(&SMALL.replace(from, to));
+        assert!(why.contains(field), "{to}: {why}");
+    }
+}
+
+#[test]
+fn rules_for_what_is_not_there_and_times_that_cannot_be() {
+    for (more, field) in [
+        ("commands: [{attempt: 0}]", "attempt"),
+        ("commands: [{durationSeconds: -1}]", "durationSeconds"),
+        ("commands: [{instance: i-smal-01}]", "i-smal-01"),
+        ("commands: [{errorInfo: x}]", "errorCode"),
+        (
+            "commands: [{errorCode: ClientNotResponse, exitCode: 3}]",
+            "exitCode",
+        ),
+        ("files: [{instance: i-none}]", "i-none"),
+        ("files: [{attempt: 0}]", "attempt"),
+        ("containerUpdates: [{containerGroup: eci-none}]", "eci-none"),
+        (
+            "containerUpdates: [{durationSeconds: -1}]",
+            "durationSeconds",
+        ),
+        ("imageCreations: [{source: m-none}]", "m-none"),
+        ("imageCreations: [{attempt: 0}]", "attempt"),
+        ("snapshotCreations: [{disk: d-none}]", "d-none"),
+        (
+            "snapshotCreations: [{durationSeconds: -1}]",
+            "durationSeconds",
+        ),
+        (
+            "backendHealth: [{instance: i-none, status: normal}]",
+            "i-none",
+        ),
+        (
+            "backendHealth: [{loadBalancer: lb-none, status: normal}]",
+            "lb-none",
+        ),
+        (
+            "backendHealth: [{serverGroup: sgp-none, status: normal}]",
+            "sgp-none",
+        ),
+        (
+            "backendHealth: [{status: normal, reason: RESPONSE_MISMATCH}]",
+            "reason",
+        ),
+        (
+            "backendHealth: [{status: normal, forSeconds: 0}]",
+            "forSeconds",
+        ),
+        ("faults: [{effect: {kind: delay}}]", "seconds"),
+        ("faults: [{effect: {kind: delay, seconds: -1}}]", "seconds"),
+        ("faults: [{effect: {kind: effectLate}}]", "afterSeconds"),
+        ("faults: [{effect: {kind: omit, entries: []}}]", "entries"),
+        ("faults: [{effect: {kind: elsewhere}}]", "accountId"),
+        (
+            "faults: [{effect: {kind: elsewhere, region: cn-far}}]",
+            "cn-far",
+        ),
+        (
+            "faults: [{effect: {kind: partial, instances: [], status: 400, code: X}}]",
+            "instances",
+        ),
+        (
+            "faults: [{effect: {kind: error, status: 400, code: ''}}]",
+            "code",
+        ),
+        (
+            "faults: [{forSeconds: 0, effect: {kind: deny}}]",
+            "forSeconds",
+        ),
+        (
+            "faults: [{action: DescribeScalingGroups, params: {GroupId: x}, effect: {kind: deny}}]",
+            "GroupId",
+        ),
+        (
+            "faults: [{params: {Tag.1.Key: x}, effect: {kind: deny}}]",
+            "Tag.1.Key",
+        ),
+        (
+            "events: [{atSeconds: -1, do: {stop: {instanceId: i-small-01}}}]",
+            "atSeconds",
+        ),
+        (
+            "events: [{atSeconds: 1, delaySeconds: 1, do: {stop: {instanceId: i-small-01}}}]",
+            "delaySeconds",
+        ),
+        (
+            "events: [{when: {execution: {status: Waiting}}, delaySeconds: -1, do: {stop: {instanceId: i-small-01}}}]",
+            "delaySeconds",
+        ),
+        (
+            "events: [{when: {execution: {status: Waiting, nth: 0}}, do: {stop: {instanceId: i-small-01}}}]",
+            "nth",
+        ),
+        (
+            "events: [{when: {call: {service: ESS, action: EnterStandby, nth: 0}}, do: {stop: {instanceId: i-small-01}}}]",
+            "nth",
+        ),
+        ("events: [{atSeconds: 1, do: {event: stop}}]", "structure"),
+        (
+            "events: [{atSeconds: 1, do: {call: {as: admin, service: ESS, action: CreateScheduledTask}}}]",
+            "CreateScheduledTask",
+        ),
+        (
+            "events: [{atSeconds: 1, do: {call: {as: admin, service: ESS, action: DisableScalingGroup, params: {GroupId: x}}}}]",
+            "GroupId",
+        ),
+        (
+            "events: [{atSeconds: 1, do: {call: {as: admin, service: ESS, action: DisableScalingGroup, params: {RegionId: cn-far}}}}]",
+            "cn-far",
+        ),
+    ] {
+        let why = refusal(&format!("{SMALL}\n{more}"));
+        let list = more.split(':').next().unwrap();
+        assert!(why.contains(field) && why.contains(list), "{more}: {why}");
+    }
+}
+
+/// What looks odd and may be meant.
+#[test]
+fn what_may_be_meant_is_taken() {
+    for more in [
+        "commands: [{instance: 'i-new-*', exitCode: 1}, {instance: i-0123456789abcdef, exitCode: 2}]",
+        "switches: {rates: {'OOS List*': 5, '*': 100}}",
+        "faults: [{action: Describe*, params: {InstanceIds: i-1}, effect: {kind: deny}}, {action: EnterStandby, params: {InstanceId: i-1}, caller: oos, effect: {kind: deny}}]",
+        "instances: [{instanceId: i-1, imageId: m-deleted}]",
+    ] {
+        small(more);
+    }
+    cloud(&SMALL.replace("    maxSize: 6", "    maxSize: 6\n    desiredCapacity: 6"));
+}
