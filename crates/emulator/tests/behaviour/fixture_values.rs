@@ -288,7 +288,10 @@ fn rules_for_what_is_not_there_and_times_that_cannot_be() {
             "events: [{when: {call: {service: ESS, action: EnterStandby, nth: 0}}, do: {stop: {instanceId: i-small-01}}}]",
             "nth",
         ),
-        ("events: [{atSeconds: 1, do: {event: stop}}]", "structure"),
+        (
+            "events: [{atSeconds: 1, do: {event: stop}}]",
+            "must be an object",
+        ),
         (
             "events: [{atSeconds: 1, do: {call: {as: admin, service: ESS, action: CreateScheduledTask}}}]",
             "CreateScheduledTask",
