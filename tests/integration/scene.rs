@@ -29,7 +29,7 @@ pub fn fixture() -> Value {
         "durations": {"command": 10, "healthCheck": 600},
         "principals": [
             {"name": "operator", "accessKeyId": OWN_KEY.0, "accessKeySecret": OWN_KEY.1,
-             "allow": ["ess:*", "ecs:*", "eci:*", "oos:*", "cms:*", "ram:PassRole"]},
+             "allow": ["ess:*", "ecs:*", "eci:*", "oos:*", "cms:*", "slb:*", "alb:*", "nlb:*", "ram:PassRole"]},
             {"name": "alice", "accessKeyId": "alice-key", "accessKeySecret": "alice-secret", "allow": ["*"]},
         ],
         "roles": [{"name": "OOSServiceRole", "trustsOos": true, "allow": ["ess:*", "ecs:*", "oos:*"]}],

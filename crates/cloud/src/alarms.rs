@@ -1,10 +1,6 @@
 //! What watches a scaling group for people: alert rules of CloudMonitor, and event-triggered tasks of ESS.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-use crate::model::open_enum;
+use crate::words::open_enum;
 
 open_enum! {
     /// CloudMonitor `AlertState`, ESS `State` of an event-triggered task: the same three words.

@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use crate::model::open_enum;
+use crate::words::open_enum;
 
 /// A server group that a scaling group puts its instances into.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

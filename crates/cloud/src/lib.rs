@@ -18,6 +18,7 @@ mod neighbours;
 mod port;
 mod private;
 mod query;
+mod words;
 
 pub use alarms::{Alarm, AlarmState};
 pub use balancing::{

@@ -1,11 +1,7 @@
 //! What else is at work on a scaling group, or stands in its way: native instance refreshes, lifecycle hooks, and
 //! what ESS's own diagnosis found.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-use crate::model::open_enum;
+use crate::words::open_enum;
 
 open_enum! {
     /// ESS `Status` of an instance refresh.
