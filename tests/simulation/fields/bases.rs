@@ -371,6 +371,12 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
         .then(ended(), Act::Wait)
         .ends("Cancelled"),
         base(
+            "watched-to-the-end",
+            json!({"gates": {"alarms": {"ruleIds": ["rule-web"]}, "finalSoakSeconds": 100, "soakSeconds": 20}}),
+        )
+        .cloud(rule_that_becomes("OK"))
+        .then(ended(), Act::Wait),
+        base(
             "balanced",
             json!({"gates": {"loadBalancer": {"gracePeriodSeconds": 90}, "intervalSeconds": 40, "onFailed": "Cancel"}}),
         )

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ess_emulator::state::model::{InstanceSource, InstanceStatus, LifecycleState, Resources};
 use serde_json::Value;
 
+use super::holds::Asks;
 use super::{is_final, roots};
 use crate::world::{NAMESPACE, PERSON, World};
 
@@ -36,6 +37,16 @@ pub fn after_write(world: &World, path: &str, before: Option<&Value>) {
     let mut wrong = Vec::new();
     if says(&object, "Verified") {
         wrong.extend(verified(&object, &resources));
+        let asks = Asks::of(&object["spec"]);
+        let updated = instances(&object).filter(|(_, how)| *how == "Succeeded");
+        let unhealthy = |id: &str| {
+            asks.as_ref()
+                .is_some_and(|asks| asks.finds_unhealthy(world, id))
+        };
+        let unhealthy = updated.filter(|(id, _)| unhealthy(id));
+        wrong.extend(
+            unhealthy.map(|(id, _)| format!("Verified, while {id} is unhealthy ever since")),
+        );
     }
     if says(&object, "Restored") {
         wrong.extend(restored(&object, &resources));

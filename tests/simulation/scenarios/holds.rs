@@ -71,6 +71,19 @@ fn gated() -> Vec<Scenario> {
             "alarms": [{"alarmTaskId": "asg-alarm-1", "scalingGroupId": crate::scenario::GROUP}],
         }))
         .ends("web", &["Cancelled"]),
+        // An alarm in the last soak: it is not Verified.
+        Scenario::new(
+            "gated-and-watched-to-the-end",
+            script("web", gates(json!({"finalSoakSeconds": 200, "soakSeconds": null}))),
+        )
+        .cloud(json!({
+            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
+            "events": [{
+                "when": {"execution": {"status": "Success"}}, "delaySeconds": 60,
+                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
+            }],
+        }))
+        .ends("web", &["Succeeded"]),
         Scenario::new("gated-on-the-way-back", image("web", json!({"batches": 1})))
             .cloud(rule_that_becomes("OK"))
             .then(

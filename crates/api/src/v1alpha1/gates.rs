@@ -20,10 +20,16 @@ use super::{is_default, is_false, is_zero};
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
     /// How long a batch is in service before the next one begins, in seconds, up to two days: counted from when
-    /// the operator sees that all of it has ended. After the last batch nothing is waited for.
+    /// the operator sees that all of it has ended. After the last batch that is `finalSoakSeconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 172800))]
     pub soak_seconds: Option<i32>,
+
+    /// How long the update is watched after its last batch, in seconds, up to two days, before it is `Verified`. The group is put
+    /// back by then; the next update waits. Default: 0; load balancers are asked in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 172800))]
+    pub final_soak_seconds: Option<i32>,
 
     /// Alarms that must not be in ALARM: when the update begins, while a batch is under way, while it soaks, and then until
     /// the next one begins.

@@ -27,6 +27,10 @@ pub(super) fn bound(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     if let Some(pause) = &mut status.pause {
         bound(&mut pause.since);
     }
+    if let Some(gate) = &mut status.gate {
+        let times = gate.since.iter_mut();
+        times.chain(&mut gate.last_pass_time).for_each(bound);
+    }
     for action in &mut status.actions {
         bound(&mut action.time);
     }

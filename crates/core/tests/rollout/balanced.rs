@@ -286,3 +286,29 @@ fn a_batch_under_way_is_not_asked_about_and_a_pause_once_for_each_interval() {
     assert!(listed.len() <= 2, "{listed:?}");
     assert!(world.task_writes - writes <= 2);
 }
+
+/// The last batch has no pause, and its instances are looked at before the update is called Verified.
+#[test]
+fn an_update_whose_last_instances_are_unhealthy_is_not_verified() {
+    for (gets_well, verified) in [(true, "True AsReported"), (false, "False GateFailed")] {
+        let mut world = balanced(alb(), json!({}), json!({}));
+        world.run_until(HOUR, "the last batch", |world| {
+            world.cloud.approved == [1, 2, 3]
+        });
+        let members = world.cloud.instances.iter().map(|member| member.id.clone());
+        for id in members.collect::<Vec<_>>() {
+            is_found(&mut world, &id, ServerHealth::Unhealthy);
+        }
+        world.run_until(HOUR, "watched", |world| {
+            let ready = world.condition(condition::READY);
+            ready.is_some_and(|ready| ready.message.contains("watched until"))
+        });
+        if gets_well {
+            world.run_for(MINUTE);
+            world.cloud.not_normal.clear();
+        }
+        world.run_until(HOUR, "at rest", World::at_rest);
+        assert_eq!(world.state(), "Succeeded");
+        assert_eq!(world.said(condition::VERIFIED), verified);
+    }
+}

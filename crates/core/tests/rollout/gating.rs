@@ -375,6 +375,73 @@ fn no_answer_from_before_the_pause_counts_after_it() {
     );
 }
 
+/// The batches and the checks between them are over, and the last soak has begun.
+fn in_the_last_soak(gates: Value) -> World {
+    let mut world = gated(gates, json!({"batches": 2}));
+    world.run_until(3 * HOUR, "the last soak", |world| {
+        world
+            .condition(condition::READY)
+            .is_some_and(|ready| ready.message.contains("watched until"))
+    });
+    assert_eq!(world.state(), "Restoring");
+    assert_eq!(world.cloud.approved, [1]);
+    world
+}
+
+#[test]
+fn the_last_soak_is_over_before_an_update_is_verified() {
+    let mut world = in_the_last_soak(json!({"finalSoakSeconds": 3600}));
+    let since = world.cloud.now;
+    let writes = world.task_writes;
+    let listed = asked(&world, "ScalingInstances");
+    world.run_for(50 * MINUTE);
+    assert_eq!(world.state(), "Restoring");
+    // Nothing but the checks is asked meanwhile, and nothing is written.
+    assert_eq!(asked(&world, "ScalingInstances"), listed);
+    assert!(
+        world.task_writes - writes <= 2,
+        "{}",
+        world.task_writes - writes
+    );
+    world.run_until(HOUR, "at rest", World::at_rest);
+    let took = world.cloud.now - since;
+    assert!((HOUR - 60..HOUR + 120).contains(&took), "{took}");
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.said(condition::VERIFIED), "True AsReported");
+}
+
+#[test]
+fn an_alarm_in_the_last_soak_is_no_verified_update() {
+    let mut world = in_the_last_soak(json!({"finalSoakSeconds": 3600}));
+    world.run_for(10 * MINUTE);
+    rule(&mut world, AlarmState::Alarm);
+    world.run_until(HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.said(condition::VERIFIED), "False GateFailed");
+    let said = &world.condition(condition::VERIFIED).unwrap().message;
+    assert!(said.contains("name of rule-1 (rule-1) in ALARM"), "{said}");
+    let events = world.events.iter().filter(|e| e.reason == "GateFailed");
+    let notes: Vec<_> = events.map(|e| e.note.clone()).collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("is not Verified"), "{notes:?}");
+}
+
+#[test]
+fn what_is_not_known_at_the_end_of_the_last_soak_is_neither() {
+    let mut world = in_the_last_soak(json!({"finalSoakSeconds": 600}));
+    rule(&mut world, AlarmState::InsufficientData);
+    world.run_until(HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.said(condition::VERIFIED), "Unknown GateInconclusive");
+}
+
+#[test]
+fn nobody_waits_for_the_last_soak_of_an_object_that_is_deleted() {
+    let mut world = in_the_last_soak(json!({"finalSoakSeconds": 86400}));
+    world.deleted();
+    world.run_until(10 * MINUTE, "gone", |world| world.gone);
+}
+
 /// Checks say nothing after the last batch: nothing is left that they could hold.
 #[test]
 fn after_the_last_batch_nothing_is_asked() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{RestoreState, RollingUpdateTaskStatus, condition};
 use ess_rollout_cloud::{ExecutionFilter, Query};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::release;
@@ -14,12 +15,14 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::others;
 use crate::rollout::progress::attempts::instances_of;
+use crate::rollout::progress::gate::last::{self, AtEnd};
 use crate::rollout::quiet::rest;
 use crate::rollout::report::Phase;
 use crate::rollout::requests::ingest;
 use crate::rollout::restore::calls::{self, SOON};
 use crate::rollout::restore::need::Need;
-use crate::rollout::restore::{configuration, leftovers, outcome, verify};
+use crate::rollout::restore::outcome::{self, Verification};
+use crate::rollout::restore::{configuration, leftovers, verify};
 use crate::rollout::result::{show_result, went_well};
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::conditions::shorten;
@@ -42,6 +45,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     }
     if ctx.deletion_overdue() {
         return give_up(ctx, status);
+    }
+    if let Some(decision) = soak(ctx, &mut status)? {
+        return Ok(decision);
     }
     if let Some(decision) = wait_until_quiet(ctx, &mut status)? {
         return Ok(decision);
@@ -140,7 +146,11 @@ fn finish(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     } else {
         restore.differs_since = None;
     }
-    let (value, reason, message) = (verdict.status, verdict.reason, &verdict.message);
+    let (value, reason, message) = match checked(ctx, &mut status, &verdict)? {
+        Ok(found) => found,
+        Err(wait) => return Ok(wait),
+    };
+    let message = &message;
     status.set(condition::VERIFIED, value, reason, message);
     if let Some(result) = &mut status.result {
         result.read_back = verdict.read_back;
@@ -151,6 +161,54 @@ fn finish(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     }
     close(ctx, &mut status, verdict.group_gone.then_some(message));
     Ok(ctx.decide(status, Next::Now))
+}
+
+/// What was read back, and the checks after the last batch beside it: a verdict that all is well waits for them.
+fn checked(
+    ctx: &Context<'_>,
+    status: &mut Draft,
+    verdict: &Verification,
+) -> Known<Result<(Value, Reason, String), Drafted>> {
+    let as_read = (verdict.status, verdict.reason, verdict.message.clone());
+    if verdict.status != Value::True || is_given_up(ctx, status) {
+        return Ok(Ok(as_read));
+    }
+    let but = |why: &str| format!("{}; but {why}", verdict.message);
+    Ok(Ok(match last::look(ctx, status)? {
+        AtEnd::Passed => as_read,
+        AtEnd::Failed(why) => (Value::False, Reason::GateFailed, but(&why)),
+        AtEnd::Unclear(why) => (Value::Unknown, Reason::GateInconclusive, but(&why)),
+        AtEnd::Wait { until, next, said } => {
+            return Ok(Err(watch(ctx, status, (until, next), &said)));
+        }
+    }))
+}
+
+/// The time after the last batch: all is put back, and nothing but the checks is asked until it is over.
+fn soak(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
+    if !last::has_begun(status) || is_given_up(ctx, status) {
+        return Ok(None);
+    }
+    Ok(match last::look(ctx, status)? {
+        AtEnd::Wait { until, next, said } => Some(watch(ctx, status, (until, next), &said)),
+        AtEnd::Passed | AtEnd::Failed(_) | AtEnd::Unclear(_) => None,
+    })
+}
+
+fn watch(
+    ctx: &Context<'_>,
+    status: &mut Draft,
+    (until, next): (Timestamp, Timestamp),
+    said: &str,
+) -> Drafted {
+    let message = format!("all is put back, and watched until {until} at the least: {said}");
+    status.show(Phase::Restoring, Reason::Verifying, &message);
+    ctx.decide(status.clone(), ctx.waits().until(next))
+}
+
+/// Nobody waits any more for what is deleted or was given up.
+fn is_given_up(ctx: &Context<'_>, status: &Draft) -> bool {
+    ctx.deleting.is_some() || status.cancellation.is_some()
 }
 
 /// The deletion may not wait any longer: what is not put back is listed, as it is found in one look if

@@ -27,10 +27,29 @@ pub(super) fn check(
     gates: &Gates,
     status: &RollingUpdateTaskStatus,
 ) -> Known<Vec<Found>> {
+    let after = status.pause.as_ref().map(|pause| pause.since.0);
+    after_or_now(ctx, gates, status, after)
+}
+
+/// What they say in this interval, and after this time.
+pub(super) fn after(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    status: &RollingUpdateTaskStatus,
+    after: Timestamp,
+) -> Known<Vec<Found>> {
+    after_or_now(ctx, gates, status, Some(after))
+}
+
+fn after_or_now(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    status: &RollingUpdateTaskStatus,
+    after: Option<Timestamp>,
+) -> Known<Vec<Found>> {
     let Some(alarms) = &gates.alarms else {
         return Ok(Vec::new());
     };
-    let after = status.pause.as_ref().map(|pause| pause.since.0);
     match own(ctx, gates, alarms, status) {
         Ok(own) => {
             let answers = ask(ctx, gates, &queries(alarms, own), after)?;

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use ess_rollout_api::v1alpha1::{
-    BalancedInstances, Gates, InstanceState, LoadBalancerGate, Pause, RollingUpdateTaskStatus,
-    Verdict,
+    BalancedInstances, Gates, InstanceState, InstanceStatus, LoadBalancerGate,
+    RollingUpdateTaskStatus, Verdict,
 };
 use ess_rollout_cloud::{
     Answer, BackendServer, BalancerProduct, CloudError, HealthOfGroup, HealthOfServer,
@@ -29,7 +29,31 @@ pub(super) fn check(
     gates: &Gates,
     status: &RollingUpdateTaskStatus,
 ) -> Known<Vec<Found>> {
-    let Some((gate, pause)) = gates.load_balancer.as_ref().zip(status.pause.as_ref()) else {
+    let Some(pause) = status.pause.as_ref() else {
+        return Ok(Vec::new());
+    };
+    let of_batch = |instance: &InstanceStatus| instance.batch == pause.id;
+    since(ctx, gates, pause.since.0, &updated(status, of_batch))
+}
+
+/// What they say in this interval of all that was updated, after the last batch.
+pub(super) fn at_end(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    status: &RollingUpdateTaskStatus,
+    ended: Timestamp,
+) -> Known<Vec<Found>> {
+    since(ctx, gates, ended, &updated(status, |_| true))
+}
+
+/// What they say of these instances, which may be unhealthy for some time since then.
+fn since(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    back: Timestamp,
+    updated: &BTreeSet<String>,
+) -> Known<Vec<Found>> {
+    let Some(gate) = &gates.load_balancer else {
         return Ok(Vec::new());
     };
     let mut answers = Answers::default();
@@ -42,24 +66,25 @@ pub(super) fn check(
         Some(Err(error)) => return Ok(found(unanswered(error))),
         _ => &[],
     };
-    let since = slot(ctx, gates).max(pause.since.0);
+    let since = slot(ctx, gates).max(back);
     ask(ctx, &mut answers, server_groups, since)?;
-    let instances = match gate.scope {
-        BalancedInstances::Batch => updated(status, pause.id),
+    let in_service = match gate.scope {
+        BalancedInstances::Batch => None,
         BalancedInstances::Group => match in_service(ctx, &mut answers, since)? {
-            Ok(instances) => instances,
+            Ok(instances) => Some(instances),
             Err(error) => return Ok(found(unanswered(&error))),
         },
     };
-    let over = grace_is_over_at(gates, pause).is_some_and(|over| ctx.now() >= over);
-    Ok(found(judge(server_groups, &instances, &answers, over)))
+    let instances = in_service.as_ref().unwrap_or(updated);
+    let over = grace(gates).is_some_and(|grace| ctx.now() >= back + grace);
+    Ok(found(judge(server_groups, instances, &answers, over)))
 }
 
-/// Until when an instance may be unhealthy in a pause.
-pub(super) fn grace_is_over_at(gates: &Gates, pause: &Pause) -> Option<Timestamp> {
+/// For how long an instance may be unhealthy after its batch, if that is asked.
+pub(super) fn grace(gates: &Gates) -> Option<SignedDuration> {
     let grace = gates.load_balancer.as_ref()?.grace_period_seconds;
     let grace = grace.unwrap_or(LoadBalancerGate::GRACE_PERIOD);
-    Some(pause.since.0 + SignedDuration::from_secs(grace.into()))
+    Some(SignedDuration::from_secs(grace.into()))
 }
 
 /// What they say of the group as it is.
@@ -101,13 +126,16 @@ fn found((verdict, message): (Verdict, String)) -> Vec<Found> {
     }]
 }
 
-/// The instances that this batch has updated.
-fn updated(status: &RollingUpdateTaskStatus, batch: i32) -> BTreeSet<String> {
-    let of_batch = status
+/// The instances that were updated, of these.
+fn updated(
+    status: &RollingUpdateTaskStatus,
+    of: impl Fn(&InstanceStatus) -> bool,
+) -> BTreeSet<String> {
+    let updated = status
         .instances
         .iter()
-        .filter(|instance| instance.batch == batch && instance.state == InstanceState::Succeeded);
-    of_batch.map(|instance| instance.id.clone()).collect()
+        .filter(|instance| of(instance) && instance.state == InstanceState::Succeeded);
+    updated.map(|instance| instance.id.clone()).collect()
 }
 
 /// The instances of the group that serve.

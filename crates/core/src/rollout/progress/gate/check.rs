@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use ess_rollout_api::v1alpha1::{Gates, Verdict};
+use ess_rollout_api::v1alpha1::{CheckStatus, GateStatus, GateVerdict, Gates, Verdict};
 use ess_rollout_cloud::{Answer, CloudError, Query};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
+use crate::task::conditions::shorten;
 use crate::task::observation::{Known, Missing};
 
+/// The most bytes of what a check says (CRD: `status.gate.checks.message`).
+const MESSAGE_MAX: usize = 256;
 /// How many alarms or instances are named.
 pub(super) const NAMED: usize = 3;
 
@@ -23,6 +27,54 @@ pub(super) struct Found {
     pub(super) name: &'static str,
     pub(super) verdict: Verdict,
     pub(super) message: String,
+}
+
+impl Found {
+    /// What is to be decided because of it.
+    pub(super) fn verdict(&self, ctx: &Context<'_>, verdict: Verdict) -> GateVerdict {
+        let message = format!("{}: {}", self.name, self.message);
+        GateVerdict {
+            verdict,
+            time: Time(ctx.now()),
+            message: shorten(&message, 2 * MESSAGE_MAX),
+        }
+    }
+}
+
+/// The first that came to this.
+pub(super) fn first(found: &[Found], verdict: Verdict) -> Option<&Found> {
+    found.iter().find(|found| found.verdict == verdict)
+}
+
+/// Shows what the checks came to, for people.
+pub(super) fn show(ctx: &Context<'_>, gate: &mut GateStatus, found: &[Found]) {
+    let before = std::mem::take(&mut gate.checks);
+    let status = |found: &Found| {
+        let mut before = before.iter();
+        let same = before.find(|check| check.name == found.name && check.verdict == found.verdict);
+        CheckStatus {
+            name: found.name.to_owned(),
+            verdict: found.verdict,
+            since: same.map_or_else(|| Time(ctx.now()), |same| same.since.clone()),
+            message: shorten(&found.message, MESSAGE_MAX),
+        }
+    };
+    gate.checks = found.iter().map(status).collect();
+}
+
+/// What checks of both kinds came to; what either of them has to read is read at once.
+pub(super) fn both(alarms: Known<Vec<Found>>, balancers: Known<Vec<Found>>) -> Known<Vec<Found>> {
+    match (alarms, balancers) {
+        (Ok(mut found), Ok(more)) => {
+            found.extend(more);
+            Ok(found)
+        }
+        (Err(Missing::Read(mut asks)), Err(Missing::Read(more))) => {
+            asks.extend(more);
+            Err(Missing::Read(asks))
+        }
+        (Err(missing), _) | (_, Err(missing)) => Err(missing),
+    }
 }
 
 /// How often the checks are made.

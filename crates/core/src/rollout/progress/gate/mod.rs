@@ -8,13 +8,14 @@
 //! | module | what |
 //! |---|---|
 //! | [`alarms`], [`balancers`] | a kind of check each: what it asks, and what that comes to |
+//! | [`last`] | the checks after the last batch, which hold nothing any more but the verdict |
 //! | [`check`] | what they have in common, answers that all who ask the same share among it |
 
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    BatchState, CheckStatus, GateFailurePolicy, GateStatus, GateVerdict, Gates, InconclusivePolicy,
-    Pause, PauseKind, RollingUpdateTaskStatus, Verdict,
+    BatchState, GateFailurePolicy, GateStatus, GateVerdict, Gates, InconclusivePolicy, Pause,
+    PauseKind, RollingUpdateTaskStatus, Verdict,
 };
 use ess_rollout_cloud::ScalingGroup;
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +24,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{approval, summary};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Event;
-use crate::task::conditions::shorten;
 use crate::task::observation::{Known, Missing};
 use crate::task::reason::Reason;
 use check::{Found, Unusable, interval, slot};
@@ -31,9 +31,7 @@ use check::{Found, Unusable, interval, slot};
 mod alarms;
 mod balancers;
 mod check;
-
-/// The most bytes of what a check says (CRD: `status.gate.checks.message`).
-const MESSAGE_MAX: usize = 256;
+pub(in crate::rollout) mod last;
 
 /// Why the checks hold the next batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +107,7 @@ pub(super) fn look(
     let before = status.gate.take().filter(|gate| gate.pause_id == id);
     let mut gate = before.unwrap_or_else(|| new(id));
     if gate.verdict.is_none() && is_due(ctx, gates, (status, besides), &mut gate) {
-        let found = both(
+        let found = check::both(
             alarms::check(ctx, gates, status),
             balancers::check(ctx, gates, status),
         )?;
@@ -176,59 +174,23 @@ fn is_fresh(ctx: &Context<'_>, gates: &Gates, gate: &GateStatus) -> bool {
     last.is_some_and(|last| ctx.waits().since(last) <= interval(gates) * 2)
 }
 
-/// What checks of both kinds came to; what either of them has to read is read at once.
-fn both(alarms: Known<Vec<Found>>, balancers: Known<Vec<Found>>) -> Known<Vec<Found>> {
-    match (alarms, balancers) {
-        (Ok(mut found), Ok(more)) => {
-            found.extend(more);
-            Ok(found)
-        }
-        (Err(Missing::Read(mut asks)), Err(Missing::Read(more))) => {
-            asks.extend(more);
-            Err(Missing::Read(asks))
-        }
-        (Err(missing), _) | (_, Err(missing)) => Err(missing),
-    }
-}
-
 /// Puts on record what the checks came to.
 fn take(ctx: &Context<'_>, gates: &Gates, gate: &mut GateStatus, found: &[Found]) {
     let now = Time(ctx.now());
-    let before = std::mem::take(&mut gate.checks);
-    let status = |found: &Found| {
-        let same = before
-            .iter()
-            .find(|check| check.name == found.name && check.verdict == found.verdict);
-        CheckStatus {
-            name: found.name.to_owned(),
-            verdict: found.verdict,
-            since: same.map_or_else(|| now.clone(), |same| same.since.clone()),
-            message: shorten(&found.message, MESSAGE_MAX),
-        }
-    };
-    gate.checks = found.iter().map(status).collect();
-    let worst = |verdict| found.iter().find(|found| found.verdict == verdict);
-    let verdict = |verdict, found: &Found| GateVerdict {
-        verdict,
-        time: now.clone(),
-        message: shorten(
-            &format!("{}: {}", found.name, found.message),
-            2 * MESSAGE_MAX,
-        ),
-    };
-    if let Some(failed) = worst(Verdict::Fail) {
-        gate.verdict = Some(verdict(Verdict::Fail, failed));
+    check::show(ctx, gate, found);
+    if let Some(failed) = check::first(found, Verdict::Fail) {
+        gate.verdict = Some(failed.verdict(ctx, Verdict::Fail));
         return;
     }
     let Some(since) = gate.since.clone() else {
         return;
     };
-    if let Some(unclear) = worst(Verdict::Inconclusive) {
+    if let Some(unclear) = check::first(found, Verdict::Inconclusive) {
         (gate.passes, gate.last_pass_time) = (0, None);
         if ctx.now() >= since.0 + timeout(gates) {
             gate.verdict = Some(match gates.on_inconclusive {
-                InconclusivePolicy::Hold => verdict(Verdict::Inconclusive, unclear),
-                InconclusivePolicy::Fail => verdict(Verdict::Fail, unclear),
+                InconclusivePolicy::Hold => unclear.verdict(ctx, Verdict::Inconclusive),
+                InconclusivePolicy::Fail => unclear.verdict(ctx, Verdict::Fail),
             });
         }
         return;
@@ -298,7 +260,7 @@ pub(super) fn until_next(
     // What they have come to by then is decided at that time, not a part of an interval later.
     let over = gate.and_then(|gate| gate.since.as_ref().map(|since| since.0 + timeout(gates)));
     let grace = status.pause.as_ref();
-    let grace = grace.and_then(|pause| balancers::grace_is_over_at(gates, pause));
+    let grace = grace.and_then(|pause| Some(pause.since.0 + balancers::grace(gates)?));
     let over = over.into_iter().chain(grace);
     let over = over.filter(|over| *over > ctx.now()).min();
     Some(ctx.waits().left(over.map_or(next, |over| over.min(next))))
@@ -332,6 +294,9 @@ pub(in crate::rollout) fn event(
         return None;
     }
     let then = match cancels(ctx, new) {
+        _ if new.result.is_some() => {
+            "the update has ended, and is not Verified (spec.gates)".to_owned()
+        }
         true => "the update is cancelled (spec.gates.onFailed)".to_owned(),
         false => format!("the pause after batch {} waits for a person", gate.pause_id),
     };

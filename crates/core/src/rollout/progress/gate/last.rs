@@ -1,0 +1,125 @@
+//! The checks after the last batch: the group is put back by then, and nothing is left to be held but the verdict, the condition
+//! `Verified`, and whoever has the group next.
+
+use ess_rollout_api::v1alpha1::{GateStatus, Gates, RollingUpdateTaskStatus, Verdict};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::check::{self, interval, slot};
+use super::{alarms, balancers};
+use crate::rollout::context::Context;
+use crate::task::observation::Known;
+
+/// What they come to.
+pub(in crate::rollout) enum AtEnd {
+    /// All passed, or nothing is checked.
+    Passed,
+    /// It is too early to tell.
+    Wait {
+        /// Until when at the least.
+        until: Timestamp,
+        /// When they are made again.
+        next: Timestamp,
+        /// What is waited for.
+        said: String,
+    },
+    /// One failed, and why.
+    Failed(String),
+    /// One came to nothing, and why.
+    Unclear(String),
+}
+
+fn final_soak(gates: &Gates) -> SignedDuration {
+    SignedDuration::from_secs(gates.final_soak_seconds.unwrap_or_default().into())
+}
+
+/// What is asked after the last batch: a soak, or the load balancers, which say whether instances serve.
+fn asked<'a>(ctx: &Context<'a>) -> Option<&'a Gates> {
+    let gates = ctx.spec.policy.gates.as_ref();
+    gates.filter(|gates| gates.final_soak_seconds.is_some() || gates.load_balancer.is_some())
+}
+
+/// Whether they have been looked at: all was put back and read back before.
+pub(in crate::rollout) fn has_begun(status: &RollingUpdateTaskStatus) -> bool {
+    let id = last_pause(status);
+    let gate = status.gate.as_ref().filter(|gate| gate.pause_id == id);
+    gate.is_some_and(|gate| gate.since.is_some() && gate.verdict.is_none())
+}
+
+/// The number of the pause after the last batch, which is none.
+fn last_pause(status: &RollingUpdateTaskStatus) -> i32 {
+    status.batches.last().map_or(0, |batch| batch.index)
+}
+
+/// Makes the checks once more, and puts on record what they come to. Alarms count as long as the last soak does, load balancers in
+/// any case.
+pub(in crate::rollout) fn look(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<AtEnd> {
+    let Some(gates) = asked(ctx) else {
+        return Ok(AtEnd::Passed);
+    };
+    let id = last_pause(status);
+    let before = status.gate.take();
+    let before = before.filter(|gate| gate.pause_id == id && gate.since.is_some());
+    let mut gate = before.unwrap_or_else(|| super::new(id));
+    let since = gate.since.get_or_insert_with(|| Time(ctx.now())).clone();
+    let answer = made(ctx, gates, status, &mut gate, &since);
+    // What has been waited for is kept while something is read.
+    status.gate = Some(gate);
+    answer
+}
+
+fn made(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    status: &RollingUpdateTaskStatus,
+    gate: &mut GateStatus,
+    since: &Time,
+) -> Known<AtEnd> {
+    // What was found is not forgotten because it is over.
+    if let Some(found) = &gate.verdict {
+        let message = found.message.clone();
+        return Ok(match found.verdict {
+            Verdict::Fail => AtEnd::Failed(message),
+            Verdict::Pass | Verdict::Inconclusive => AtEnd::Unclear(message),
+        });
+    }
+    let soak = final_soak(gates);
+    let alarms = match gates.final_soak_seconds {
+        Some(_) => alarms::after(ctx, gates, status, since.0),
+        None => Ok(Vec::new()),
+    };
+    let found = check::both(alarms, balancers::at_end(ctx, gates, status, since.0))?;
+    check::show(ctx, gate, &found);
+    if let Some(failed) = check::first(&found, Verdict::Fail) {
+        let verdict = failed.verdict(ctx, Verdict::Fail);
+        let message = verdict.message.clone();
+        gate.verdict = Some(verdict);
+        return Ok(AtEnd::Failed(message));
+    }
+    let unclear = check::first(&found, Verdict::Inconclusive);
+    // As long as an instance may be unhealthy it may be that nothing is known of it.
+    let grace = balancers::grace(gates).filter(|_| unclear.is_some());
+    let until = since.0 + grace.unwrap_or_default().max(soak);
+    if ctx.now() < until {
+        // No more than changes: the message is written when it does.
+        let said = match unclear {
+            Some(unclear) => format!("{}: {}", unclear.name, unclear.message),
+            None => "spec.gates.finalSoakSeconds".to_owned(),
+        };
+        let next = slot(ctx, gates) + interval(gates);
+        let next = next.min(until);
+        return Ok(AtEnd::Wait { until, next, said });
+    }
+    Ok(match unclear {
+        None => AtEnd::Passed,
+        Some(unclear) => {
+            let verdict = unclear.verdict(ctx, Verdict::Inconclusive);
+            let message = verdict.message.clone();
+            gate.verdict = Some(verdict);
+            AtEnd::Unclear(message)
+        }
+    })
+}
