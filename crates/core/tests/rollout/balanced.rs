@@ -12,6 +12,9 @@ use crate::world::World;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
+/// What becomes of an instance.
+type Change<'a> = &'a dyn Fn(&mut World, &str);
+
 fn clb() -> ServerGroup {
     ServerGroup::Default {
         load_balancer: "lb-1".into(),
@@ -130,7 +133,7 @@ fn an_instance_that_gets_healthy_in_time_is_waited_for() {
 
 #[test]
 fn what_is_not_known_is_doubt_and_says_what_is_missing() {
-    let cases: [(ServerGroup, &dyn Fn(&mut World, &str), &str); 8] = [
+    let cases: [(ServerGroup, Change<'_>, &str); 8] = [
         (
             clb(),
             &|w, id| is_found(w, id, ServerHealth::NotChecked),
@@ -285,6 +288,38 @@ fn a_batch_under_way_is_not_asked_about_and_a_pause_once_for_each_interval() {
     let listed: BTreeSet<_> = listed.collect();
     assert!(listed.len() <= 2, "{listed:?}");
     assert!(world.task_writes - writes <= 2);
+}
+
+/// Of a group so large that its instances are not on record all that serve are looked at: none of them would be a pass of nobody.
+#[test]
+fn a_batch_that_is_not_on_record_is_not_taken_for_healthy() {
+    let mut world = balanced(clb(), json!({}), json!({}));
+    world.run_to_state("BatchHeld");
+    world.run_for(2);
+    let id = first(&world)[0].clone();
+    is_found(&mut world, &id, ServerHealth::Abnormal);
+    let status = world.task.status.as_mut().unwrap();
+    status.instances.clear();
+    status.instances_truncated = Some(4);
+    world.run_for(30);
+    let gate = world.status().gate.clone().unwrap();
+    assert_eq!(gate.checks[0].verdict, Verdict::Inconclusive);
+    assert!(gate.checks[0].message.contains(&id));
+}
+
+/// Who has left the group after the update is not missed.
+#[test]
+fn an_instance_that_scales_in_during_the_last_soak_is_no_doubt() {
+    let mut world = balanced(alb(), json!({}), json!({"finalSoakSeconds": 600}));
+    world.run_until(3 * HOUR, "watched", |world| {
+        let ready = world.condition(condition::READY);
+        ready.is_some_and(|ready| ready.message.contains("watched until"))
+    });
+    let gone = world.cloud.instances.pop().unwrap();
+    world.cloud.ecs.retain(|instance| instance.id != gone.id);
+    world.run_for(2 * MINUTE);
+    let gate = world.status().gate.clone().unwrap();
+    assert_eq!(gate.checks[0].verdict, Verdict::Pass, "{gate:?}");
 }
 
 /// The last batch has no pause, and its instances are looked at before the update is called Verified.

@@ -11,8 +11,8 @@ use ess_rollout_api::v1alpha1::{
     RollingUpdateTaskStatus, Verdict,
 };
 use ess_rollout_cloud::{
-    Answer, BackendServer, BalancerProduct, CloudError, HealthOfGroup, HealthOfServer,
-    LifecycleState, Query, ScalingGroup, ServerGroup, ServerHealth,
+    Answer, BackendServer, BalancerProduct, HealthOfGroup, HealthOfServer, LifecycleState, Query,
+    ScalingGroup, ServerGroup, ServerHealth,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,6 +22,9 @@ use crate::task::conditions::named;
 use crate::task::observation::Known;
 
 const NAME: &str = "loadBalancer";
+
+/// What it comes to that something was not answered.
+type Unanswered = (Verdict, String);
 
 /// What they say in this interval, of a pause: while a batch is under way its instances are meant to be out of service.
 pub(super) fn check(
@@ -33,7 +36,8 @@ pub(super) fn check(
         return Ok(Vec::new());
     };
     let of_batch = |instance: &InstanceStatus| instance.batch == pause.id;
-    since(ctx, gates, pause.since.0, &updated(status, of_batch))
+    let whose = updated(status, of_batch).map_or(Whose::InService, Whose::These);
+    since(ctx, gates, pause.since.0, whose)
 }
 
 /// What they say in this interval of all that was updated, after the last batch.
@@ -43,16 +47,20 @@ pub(super) fn at_end(
     status: &RollingUpdateTaskStatus,
     ended: Timestamp,
 ) -> Known<Vec<Found>> {
-    since(ctx, gates, ended, &updated(status, |_| true))
+    let whose = updated(status, |_| true).map_or(Whose::InService, Whose::OfTheseInService);
+    since(ctx, gates, ended, whose)
+}
+
+/// Whose health counts, where not all of the group are asked about.
+enum Whose {
+    These(BTreeSet<String>),
+    /// The group scales again: who has left it since is not looked for.
+    OfTheseInService(BTreeSet<String>),
+    InService,
 }
 
 /// What they say of these instances, which may be unhealthy for some time since then.
-fn since(
-    ctx: &Context<'_>,
-    gates: &Gates,
-    back: Timestamp,
-    updated: &BTreeSet<String>,
-) -> Known<Vec<Found>> {
+fn since(ctx: &Context<'_>, gates: &Gates, back: Timestamp, whose: Whose) -> Known<Vec<Found>> {
     let Some(gate) = &gates.load_balancer else {
         return Ok(Vec::new());
     };
@@ -68,16 +76,25 @@ fn since(
     };
     let since = slot(ctx, gates).max(back);
     ask(ctx, &mut answers, server_groups, since)?;
-    let in_service = match gate.scope {
-        BalancedInstances::Batch => None,
-        BalancedInstances::Group => match in_service(ctx, &mut answers, since)? {
-            Ok(instances) => Some(instances),
-            Err(error) => return Ok(found(unanswered(&error))),
-        },
+    let whose = match gate.scope {
+        BalancedInstances::Batch => whose,
+        BalancedInstances::Group => Whose::InService,
     };
-    let instances = in_service.as_ref().unwrap_or(updated);
+    let serving = match &whose {
+        Whose::These(_) => Ok(BTreeSet::new()),
+        Whose::OfTheseInService(_) | Whose::InService => in_service(ctx, &mut answers, since)?,
+    };
+    let serving = match serving {
+        Ok(serving) => serving,
+        Err(unanswered) => return Ok(found(unanswered)),
+    };
+    let instances = match whose {
+        Whose::These(these) => these,
+        Whose::OfTheseInService(these) => these.intersection(&serving).cloned().collect(),
+        Whose::InService => serving,
+    };
     let over = grace(gates).is_some_and(|grace| ctx.now() >= back + grace);
-    Ok(found(judge(server_groups, instances, &answers, over)))
+    Ok(found(judge(server_groups, &instances, &answers, over)))
 }
 
 /// For how long an instance may be unhealthy after its batch, if that is asked.
@@ -114,7 +131,7 @@ pub(super) fn at_start(
     }
     Ok(Ok(found(match instances {
         Ok(instances) => judge(&group.server_groups, &instances, &answers, true),
-        Err(error) => unanswered(&error),
+        Err(unanswered) => unanswered,
     })))
 }
 
@@ -126,16 +143,17 @@ fn found((verdict, message): (Verdict, String)) -> Vec<Found> {
     }]
 }
 
-/// The instances that were updated, of these.
+/// The instances that were updated, of these; `None`: there are so many that they are not on record.
 fn updated(
     status: &RollingUpdateTaskStatus,
     of: impl Fn(&InstanceStatus) -> bool,
-) -> BTreeSet<String> {
+) -> Option<BTreeSet<String>> {
     let updated = status
         .instances
         .iter()
         .filter(|instance| of(instance) && instance.state == InstanceState::Succeeded);
-    updated.map(|instance| instance.id.clone()).collect()
+    let updated = updated.map(|instance| instance.id.clone()).collect();
+    status.instances_truncated.is_none().then_some(updated)
 }
 
 /// The instances of the group that serve.
@@ -143,7 +161,7 @@ fn in_service<'a>(
     ctx: &Context<'a>,
     answers: &mut Answers<'a>,
     since: Timestamp,
-) -> Known<Result<BTreeSet<String>, CloudError>> {
+) -> Known<Result<BTreeSet<String>, Unanswered>> {
     let query = Query::ScalingInstances {
         group: ctx.group.clone(),
     };
@@ -156,7 +174,7 @@ fn in_service<'a>(
             let serving = members.iter().filter(|member| serves(&member.state));
             Ok(serving.map(|member| member.id.clone()).collect())
         }
-        Some(Err(error)) => Err(error.clone()),
+        Some(Err(error)) => Err(unanswered(error)),
         _ => Ok(BTreeSet::new()),
     })
 }
@@ -267,15 +285,15 @@ fn unusable_of(server_groups: &[ServerGroup], answers: &Answers<'_>) -> Option<U
 fn told_of<'a>(
     of: &ServerGroup,
     answers: &Answers<'a>,
-) -> Result<Vec<&'a HealthOfGroup>, CloudError> {
+) -> Result<Vec<&'a HealthOfGroup>, Unanswered> {
     if let Some(Err(error)) = listeners_of(of).and_then(|query| answers.told(&query)) {
-        return Err(error.clone());
+        return Err(unanswered(error));
     }
     let mut found = Vec::new();
     for query in health_by_listeners(of, answers) {
         match answers.told(&query) {
             Some(Ok(Answer::HealthOfGroups(groups))) => found.extend(groups),
-            Some(Err(error)) => return Err(error.clone()),
+            Some(Err(error)) => return Err(unanswered(error)),
             _ => {}
         }
     }
@@ -302,7 +320,7 @@ fn judge(
     }
     for of in server_groups {
         match doubts(of, instances, answers) {
-            Err(error) => unanswered_by = unanswered_by.or(Some(unanswered(&error))),
+            Err(why) => unanswered_by = unanswered_by.or(Some(why)),
             Ok(doubts) => {
                 for doubt in doubts {
                     match doubt {
@@ -333,16 +351,16 @@ fn doubts(
     of: &ServerGroup,
     instances: &BTreeSet<String>,
     answers: &Answers<'_>,
-) -> Result<Vec<Doubt>, CloudError> {
+) -> Result<Vec<Doubt>, Unanswered> {
     let servers: &[BackendServer] = match servers_of(of).and_then(|query| answers.told(&query)) {
         Some(Ok(Answer::BackendServers(servers))) => servers,
-        Some(Err(error)) => return Err(error.clone()),
+        Some(Err(error)) => return Err(unanswered(error)),
         _ => &[],
     };
     let rows: Vec<&HealthOfServer> = match health_of_clb(of) {
         Some(query) => match answers.told(&query) {
             Some(Ok(Answer::HealthOfServers(rows))) => rows.iter().collect(),
-            Some(Err(error)) => return Err(error.clone()),
+            Some(Err(error)) => return Err(unanswered(error)),
             _ => Vec::new(),
         },
         None => {
