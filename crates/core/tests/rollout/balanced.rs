@@ -301,7 +301,10 @@ fn a_batch_that_is_not_on_record_is_not_taken_for_healthy() {
     let status = world.task.status.as_mut().unwrap();
     status.instances.clear();
     status.instances_truncated = Some(4);
-    world.run_for(30);
+    let looks = asked(&world, "HealthOfServers");
+    world.run_until(2 * MINUTE, "a look", |world| {
+        asked(world, "HealthOfServers") > looks
+    });
     let gate = world.status().gate.clone().unwrap();
     assert_eq!(gate.checks[0].verdict, Verdict::Inconclusive);
     assert!(gate.checks[0].message.contains(&id));
