@@ -169,11 +169,11 @@ fn what_is_denied_is_named_with_what_does_not_work_for_it() {
     let words = ["Forbidden.RAM", "grant ess:DescribeScalingInstances in RAM"];
     denied(json!(["ess:DescribeScalingInstances"]))
         .fails("permission ess:DescribeScalingInstances", &words);
-    denied(json!(["ess:DescribeLifecycleActions", "eci:*", "cms:*", "nlb:*"])).passes(&[
+    denied(json!(["ess:DescribeLifecycleActions", "eci:*", "cms:*", "nlb:GetListenerHealthStatus"])).passes(&[
         "permission ess:DescribeLifecycleActions",
         "spec.gates.alarms needs it: grant cms:DescribeMetricRuleList",
-        "spec.gates.loadBalancer needs it where a group is attached to such a load balancer: grant nlb:GetListenerHealthStatus",
         "update.containerGroup needs it: grant eci:DescribeContainerGroups",
+        "spec.gates.loadBalancer needs it where a group is attached to such a load balancer: grant nlb:GetListenerHealthStatus",
     ]);
 }
 

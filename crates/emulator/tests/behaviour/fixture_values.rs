@@ -324,3 +324,21 @@ fn what_may_be_meant_is_taken() {
     }
     cloud(&SMALL.replace("    maxSize: 6", "    maxSize: 6\n    desiredCapacity: 6"));
 }
+
+/// A test of credentials that have expired would pass whatever it tests.
+#[test]
+fn an_access_key_that_is_not_temporary_does_not_expire() {
+    let key = |token: &str| {
+        let late = format!(
+            "principals:\n  - {{name: late, accessKeyId: late-key, accessKeySecret: late-secret, expiresAt: 2020-01-01T00:00:00Z{token}}}"
+        );
+        SMALL.replacen("principals:", &late, 1)
+    };
+    let why = refusal(&key(""));
+    assert!(
+        why.contains("principals: late: expiresAt") && why.contains("securityToken"),
+        "{why}"
+    );
+    let parsed = Fixture::parse(&key(", securityToken: late-token")).unwrap();
+    assert!(Cloud::new(&parsed).is_ok());
+}

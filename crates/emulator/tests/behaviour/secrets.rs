@@ -93,3 +93,38 @@ fn an_error_shows_no_encrypted_parameter() {
     let shown = all(&mut cloud, &task(json!({"When": eval})));
     assert!(shown.contains("Fn::Eval"), "{shown}");
 }
+
+#[test]
+fn what_a_text_says_that_is_json_shows_nowhere_where_it_is_read_as_such() {
+    let mut lists = cloud(r#"["alpha-secret","beta-secret"]"#);
+    let items = json!({"Items": "{{ oos-secret:n }}"});
+    let each = json!({"Service": "ECS", "API": "DescribeInstances", "Parameters": {"InstanceName": "{{ ACS::TaskLoopItem }}"}});
+    let shown = all(
+        &mut lists,
+        &task(json!({"Loop": items, "Properties": each})),
+    );
+    assert!(shown.contains("DescribeInstances"), "{shown}");
+    assert!(!shown.contains("alpha-secret"), "{shown}");
+    let mut structures = cloud(r#"{"user": "somebody", "pw": "hunter2hunter2", "pin": 123456}"#);
+    let mut template = task(json!({}));
+    template["Outputs"] = json!({"made": {"Type": "Json", "Value": "{{ oos-secret:n }}"}});
+    let shown = all(&mut structures, &template);
+    assert!(shown.contains("made"), "{shown}");
+    for part in ["hunter2hunter2", "123456"] {
+        assert!(!shown.contains(part), "{shown}");
+    }
+}
+
+#[test]
+fn the_password_of_an_address_is_not_in_the_journal() {
+    let mut cloud = small("");
+    let hook = json!({"URI": "http://u:secretpw@host.example/x?access_token=TTTT", "Content": {"text": "hello"}});
+    let notify = json!({"Name": "tell", "Action": "ACS::Notify", "Properties": {"NotifyType": "WebHook", "WebHook": hook}});
+    let template = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [notify]});
+    let ask = json!({"TemplateContent": template.to_string()});
+    oos(&mut cloud, "StartExecution", ask).unwrap();
+    pass(&mut cloud, 60);
+    let (_, journal) = control(&mut cloud, "GET", "journal?action=ACS::Notify", Value::Null);
+    let uri = &journal["entries"][0]["params"]["WebHook"]["URI"];
+    assert_eq!(uri, "http://***@host.example/x?***", "{journal}");
+}

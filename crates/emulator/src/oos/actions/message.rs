@@ -43,6 +43,18 @@ impl Engine {
     }
 }
 
+/// An address without the name and the password before its host.
+fn without_user(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{HIDDEN}{}", &rest[at..]),
+        None => address.to_owned(),
+    }
+}
+
 /// Passwords, and what an address carries behind its `?`: the token of a webhook.
 fn without_secrets(value: &mut Value) {
     match value {
@@ -58,6 +70,7 @@ fn without_secrets(value: &mut Value) {
                         if let Some((address, _)) = text.split_once('?') {
                             *text = format!("{address}?{HIDDEN}");
                         }
+                        *text = without_user(text);
                     }
                     other => without_secrets(other),
                 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Parameter, Stored};
+use super::{Parameter, Stored, members};
 use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::host::{Caller, Host};
@@ -143,9 +143,13 @@ impl Engine {
     }
 
     fn keep_secret(&mut self, host: &mut dyn Host, secret: bool, value: String) {
-        if secret {
-            host.keep_secret(&value);
-            self.store.secrets.insert(value);
+        if !secret {
+            return;
+        }
+        // What a text says that is JSON shows wherever it is read as such: in loops, in outputs of type Json.
+        for text in members(&value).into_iter().chain([value]) {
+            host.keep_secret(&text);
+            self.store.secrets.insert(text);
         }
     }
 
