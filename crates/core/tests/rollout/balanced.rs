@@ -7,6 +7,7 @@ use ess_rollout_cloud::{ErrorClass, ServerGroup, ServerHealth};
 use serde_json::{Value, json};
 
 use crate::builders::script;
+use crate::gating::asked;
 use crate::world::World;
 
 const MINUTE: i64 = 60;
@@ -57,11 +58,6 @@ fn first(world: &World) -> Vec<String> {
 fn is_found(world: &mut World, id: &str, health: ServerHealth) {
     let why = (health, "CONNECT_TIMEOUT".to_owned());
     world.cloud.not_normal.insert(id.to_owned(), why);
-}
-
-fn asked(world: &World, name: &str) -> usize {
-    let asked = world.asked.borrow();
-    asked.iter().filter(|asked| **asked == name).count()
 }
 
 /// Runs to the first pause, in which the one instance of the batch is found so.

@@ -41,7 +41,8 @@ fn rule(world: &mut World, state: AlarmState) {
     world.cloud.metric_rules[0].state = state;
 }
 
-fn asked(world: &World, name: &str) -> usize {
+/// How often this was asked.
+pub fn asked(world: &World, name: &str) -> usize {
     let asked = world.asked.borrow();
     asked.iter().filter(|asked| **asked == name).count()
 }

@@ -21,27 +21,8 @@ struct Own<'a> {
     monitor_group: Option<&'a str>,
 }
 
-/// What they say in this interval; in a pause, since it began.
+/// What they say in this interval, and after this time, if there is one before which they say nothing.
 pub(super) fn check(
-    ctx: &Context<'_>,
-    gates: &Gates,
-    status: &RollingUpdateTaskStatus,
-) -> Known<Vec<Found>> {
-    let after = status.pause.as_ref().map(|pause| pause.since.0);
-    after_or_now(ctx, gates, status, after)
-}
-
-/// What they say in this interval, and after this time.
-pub(super) fn after(
-    ctx: &Context<'_>,
-    gates: &Gates,
-    status: &RollingUpdateTaskStatus,
-    after: Timestamp,
-) -> Known<Vec<Found>> {
-    after_or_now(ctx, gates, status, Some(after))
-}
-
-fn after_or_now(
     ctx: &Context<'_>,
     gates: &Gates,
     status: &RollingUpdateTaskStatus,

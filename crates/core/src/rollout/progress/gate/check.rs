@@ -23,6 +23,7 @@ const SELDOM: SignedDuration = SignedDuration::from_mins(10);
 pub(super) struct Unusable(pub(super) String);
 
 /// What a check comes to, and why, if it has not passed.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) name: &'static str,
     pub(super) verdict: Verdict,
@@ -62,13 +63,10 @@ pub(super) fn show(ctx: &Context<'_>, gate: &mut GateStatus, found: &[Found]) {
     gate.checks = found.iter().map(status).collect();
 }
 
-/// What checks of both kinds came to; what either of them has to read is read at once.
-pub(super) fn both(alarms: Known<Vec<Found>>, balancers: Known<Vec<Found>>) -> Known<Vec<Found>> {
+/// Checks of both kinds; what either of them has to read is read at once.
+pub(super) fn both<T>(alarms: Known<T>, balancers: Known<T>) -> Known<[T; 2]> {
     match (alarms, balancers) {
-        (Ok(mut found), Ok(more)) => {
-            found.extend(more);
-            Ok(found)
-        }
+        (Ok(alarms), Ok(balancers)) => Ok([alarms, balancers]),
         (Err(Missing::Read(mut asks)), Err(Missing::Read(more))) => {
             asks.extend(more);
             Err(Missing::Read(asks))

@@ -88,10 +88,10 @@ fn made(
     }
     let soak = final_soak(gates);
     let alarms = match gates.final_soak_seconds {
-        Some(_) => alarms::after(ctx, gates, status, since.0),
+        Some(_) => alarms::check(ctx, gates, status, Some(since.0)),
         None => Ok(Vec::new()),
     };
-    let found = check::both(alarms, balancers::at_end(ctx, gates, status, since.0))?;
+    let found = check::both(alarms, balancers::at_end(ctx, gates, status, since.0))?.concat();
     check::show(ctx, gate, &found);
     if let Some(failed) = check::first(&found, Verdict::Fail) {
         let verdict = failed.verdict(ctx, Verdict::Fail);

@@ -24,7 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{approval, summary};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Event;
-use crate::task::observation::{Known, Missing};
+use crate::task::observation::Known;
 use crate::task::reason::Reason;
 use check::{Found, Unusable, interval, slot};
 
@@ -107,11 +107,12 @@ pub(super) fn look(
     let before = status.gate.take().filter(|gate| gate.pause_id == id);
     let mut gate = before.unwrap_or_else(|| new(id));
     if gate.verdict.is_none() && is_due(ctx, gates, (status, besides), &mut gate) {
+        let since = status.pause.as_ref().map(|pause| pause.since.0);
         let found = check::both(
-            alarms::check(ctx, gates, status),
+            alarms::check(ctx, gates, status, since),
             balancers::check(ctx, gates, status),
         )?;
-        take(ctx, gates, &mut gate, &found);
+        take(ctx, gates, &mut gate, &found.concat());
     }
     status.gate = (gate != new(id)).then_some(gate);
     Ok(())
@@ -323,24 +324,18 @@ pub(in crate::rollout) fn at_start(ctx: &Context<'_>, group: &ScalingGroup) -> K
     let Some(gates) = checks(ctx) else {
         return Ok(AtStart::Nothing);
     };
-    let alarms = alarms::at_start(ctx, gates, group);
-    let balancers = balancers::at_start(ctx, gates, group);
-    let (alarms, balancers) = match (alarms, balancers) {
-        (Ok(alarms), Ok(balancers)) => (alarms, balancers),
-        (Err(Missing::Read(mut asks)), Err(Missing::Read(more))) => {
-            asks.extend(more);
-            return Err(Missing::Read(asks));
-        }
-        (Err(missing), _) | (_, Err(missing)) => return Err(missing),
-    };
+    let both = check::both(
+        alarms::at_start(ctx, gates, group),
+        balancers::at_start(ctx, gates, group),
+    )?;
     let mut found = Vec::new();
-    for of_kind in [alarms, balancers] {
+    for of_kind in both {
         match of_kind {
             Ok(of_kind) => found.extend(of_kind),
             Err(Unusable(why)) => return Ok(AtStart::Unusable(why)),
         }
     }
-    let first = |verdict| found.iter().find(|found| found.verdict == verdict);
+    let first = |verdict| check::first(&found, verdict);
     Ok(match (first(Verdict::Fail), first(Verdict::Inconclusive)) {
         (Some(failing), _) => AtStart::Failing(failing.message.clone()),
         (None, Some(unclear)) => AtStart::Noted(format!(
