@@ -16,6 +16,7 @@ use crate::{
     endpoints::Service,
     fields::{integer, rows, some_text, text},
     limits::Lane,
+    paging::asks_for_next,
 };
 
 /// The rows of a page of ListServerGroupServers and ListListeners, at most.
@@ -213,17 +214,11 @@ impl Client {
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let answer = self.send(call).await?;
-            let token = text(&answer, "NextToken");
+            let goes_on = asks_for_next(call, &answer, &mut tokens)?;
             found.push(answer);
-            if token.is_empty() {
+            if !goes_on {
                 return Ok(found);
             }
-            if !tokens.insert(token.clone()) {
-                return Err(call
-                    .failed()
-                    .unreadable("the list never ends: NextToken repeats"));
-            }
-            call.set("NextToken", token);
         }
         let why = format!("the list has more than {PAGES_MAX} pages");
         Err(call.failed().unreadable(why))

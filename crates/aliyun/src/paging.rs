@@ -82,6 +82,28 @@ impl Listing<'_> {
     }
 }
 
+/// Turns a call into that for the page after this answer; false: it was the last.
+///
+/// # Errors
+/// When the service gives a `NextToken` that it gave before.
+pub(crate) fn asks_for_next(
+    call: &mut Call<'_>,
+    answer: &Value,
+    before: &mut HashSet<String>,
+) -> Result<bool, CloudError> {
+    let token = text(answer, "NextToken");
+    if token.is_empty() {
+        return Ok(false);
+    }
+    if !before.insert(token.clone()) {
+        return Err(call
+            .failed()
+            .unreadable("the list never ends: NextToken repeats"));
+    }
+    call.set("NextToken", token);
+    Ok(true)
+}
+
 impl Client {
     /// One call whose answer is one page.
     pub(crate) async fn list_once(
@@ -112,16 +134,9 @@ impl Client {
                     found.push(take(row));
                 }
             }
-            let token = text(&answer, "NextToken");
-            if token.is_empty() {
+            if !asks_for_next(call, &answer, &mut tokens)? {
                 return Ok(found);
             }
-            if !tokens.insert(token.clone()) {
-                return Err(call
-                    .failed()
-                    .unreadable("the list never ends: NextToken repeats"));
-            }
-            call.set("NextToken", token);
         }
         Err(too_long(call))
     }
