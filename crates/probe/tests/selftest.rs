@@ -13,24 +13,13 @@ use ess_emulator_probe::random;
 use ess_emulator_probe::rates::{ASKED, MOST};
 use serde_json::json;
 
+mod scene;
+
 /// Of `make probe-selftest`; `PROBE_SEED` begins elsewhere.
 const PROFILES: u64 = 50;
 
 fn cloud(switches: Switches) -> Cloud {
-    let text = json!({
-        "accountId": "1000000000000001",
-        "regions": ["cn-hangzhou"],
-        "principals": [{"name": "prober", "accessKeyId": "k", "accessKeySecret": "s", "allow": ["*"]}],
-        "images": [{"imageId": "m-1"}],
-        "scalingGroups": [
-            {"scalingGroupId": "asg-ecs", "maxSize": 4,
-                "configurations": [{"scalingConfigurationId": "asc-1", "imageId": "m-1"}], "instances": {"count": 2}},
-            {"scalingGroupId": "asg-eci", "maxSize": 4, "groupType": "ECI",
-                "eciConfigurations": [{"scalingConfigurationId": "asc-2",
-                    "containers": [{"Name": "c", "Image": "i:1", "Cpu": 1, "Memory": 2}]}],
-                "containerGroups": {"count": 1}},
-        ],
-    });
+    let text = scene::scene();
     let mut fixture = Fixture::parse(&text.to_string()).unwrap();
     fixture.switches = switches;
     Cloud::new(&fixture).unwrap()

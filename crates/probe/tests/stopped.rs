@@ -12,23 +12,12 @@ use ess_emulator_probe::probe::{Options, missing_group, probe};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+mod scene;
+
 fn emulated() -> Emulated {
-    let text = json!({
-        "accountId": "1000000000000001",
-        "regions": ["cn-hangzhou"],
-        "principals": [{"name": "prober", "accessKeyId": "k", "accessKeySecret": "s", "allow": ["*"]}],
-        "images": [{"imageId": "m-1"}],
-        "scalingGroups": [
-            {"scalingGroupId": "asg-ecs", "maxSize": 4,
-                "configurations": [{"scalingConfigurationId": "asc-1", "imageId": "m-1"}], "instances": {"count": 2}},
-            {"scalingGroupId": "asg-eci", "maxSize": 4, "groupType": "ECI",
-                "eciConfigurations": [{"scalingConfigurationId": "asc-2",
-                    "containers": [{"Name": "c", "Image": "i:1", "Cpu": 1, "Memory": 2}]}],
-                "containerGroups": {"count": 1}},
-        ],
-        // The probe has something to wait for.
-        "switches": {"readLagSeconds": 5},
-    });
+    let mut text = scene::scene();
+    // The probe has something to wait for.
+    text["switches"] = json!({"readLagSeconds": 5});
     let fixture = Fixture::parse(&text.to_string()).unwrap();
     Emulated::new(
         Cloud::new(&fixture).unwrap(),
