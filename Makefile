@@ -20,7 +20,8 @@ help: ## list the targets
 # The control plane takes minutes to build the first time: it builds while cargo builds. A cargo that fails ends the
 # recipe at once; what the background job has built by then is used by the next run.
 
-# KIND=script, image, package, containerGroup or imageUpdate shows that kind on its own, KIND=plugin the command line.
+# KIND=script, image, package, containerGroup or imageUpdate shows that kind on its own, KIND=gates updates that nobody watches,
+# KIND=plugin the command line.
 demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \

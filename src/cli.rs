@@ -254,6 +254,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", env = "ESS_ROLLOUT_ADMISSION_POLICY")]
     pub admission_policy: Option<String>,
 
+    /// A JSON file that names the endpoints that spec.gates may ask: of Prometheus, and webhooks. Default: there are none.
+    #[arg(long, value_name = "PATH", env = "ESS_ROLLOUT_GATE_ENDPOINTS")]
+    pub gate_endpoints: Option<PathBuf>,
+
     /// Where /livez, /readyz and /metrics are served. Port 0 takes any.
     #[arg(
         long,

@@ -23,7 +23,7 @@
 //! - [`scrape`]: what a scrape of `/metrics` counts when it is asked for
 //! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers what the core asks,
 //!   [`reconcile::act`] carries out its decisions
-//! - [`kubernetes`], [`clouds`]: the two ports that a pass is written against, and what is behind
+//! - [`kubernetes`], [`clouds`], [`endpoints`]: the ports that a pass is written against, and what is behind
 //!   them
 //! - [`runtime`]: machinery that knows no domain: clock, election, queue, backoff, events, health,
 //!   metrics, telemetry
@@ -55,6 +55,7 @@
 pub mod check;
 pub mod cli;
 pub mod clouds;
+pub mod endpoints;
 pub mod kept;
 pub mod kubernetes;
 pub mod leading;

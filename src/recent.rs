@@ -1,49 +1,46 @@
-//! Answers of the cloud that are shared by all who ask for the same within some time: alarms, which many tasks watch.
+//! Answers that are shared by all who ask for the same within some time: alarms, which many tasks watch.
 //!
 //! A question is under way once at a time; whoever asks meanwhile waits for it, and takes its answer, be it that there was none.
 //! So a question that many tasks have costs one call for each interval, however many they are, and with a service that does not
-//! answer as well. What comes of it is kept under the credentials that asked: nobody is told what his own have not read.
+//! answer as well. What the cloud says is kept under the credentials that asked: nobody is told what his own have not read.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ess_rollout_cloud::{Answer, CloudError, Query};
 use tokio::time::Instant;
-
-use crate::seen::Place;
 
 /// Answers that are older are forgotten when there are many: nobody asks for what is as old (`spec.gates.intervalSeconds`).
 const KEPT: Duration = Duration::from_secs(900);
 /// When there are so many, the old ones are forgotten.
 const MANY: usize = 1024;
 
-type Told = Result<Answer, CloudError>;
-
 /// When it was asked, and what came of it; `None`: nobody has an answer yet.
-type Kept = Arc<tokio::sync::Mutex<Option<(Instant, Told)>>>;
+type Kept<T> = Arc<tokio::sync::Mutex<Option<(Instant, T)>>>;
 
-/// The answers of late.
-#[derive(Default)]
-pub struct Recent {
-    kept: Mutex<HashMap<(Place, Query), Kept>>,
+/// The answers of late, by what was asked.
+pub struct Recent<Q, T> {
+    kept: Mutex<HashMap<Q, Kept<T>>>,
 }
 
-impl Recent {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Place, Query), Kept>> {
+impl<Q, T> Default for Recent<Q, T> {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::default(),
+        }
+    }
+}
+
+impl<Q: Clone + Eq + Hash, T: Clone> Recent<Q, T> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Q, Kept<T>>> {
         // It is whole after each statement.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer to a question, asked no longer ago than `age`; `read` asks it.
-    pub async fn of(
-        &self,
-        place: &Place,
-        query: &Query,
-        age: Duration,
-        read: impl AsyncFnOnce() -> Told,
-    ) -> Told {
-        let kept = self.place_of(place, query);
+    pub async fn of(&self, query: &Q, age: Duration, read: impl AsyncFnOnce() -> T) -> T {
+        let kept = self.place_of(query);
         let mut kept = kept.lock().await;
         if let Some((asked, told)) = kept.as_ref()
             && asked.elapsed() <= age
@@ -56,7 +53,7 @@ impl Recent {
         told
     }
 
-    fn place_of(&self, place: &Place, query: &Query) -> Kept {
+    fn place_of(&self, query: &Q) -> Kept<T> {
         let mut all = self.lock();
         if all.len() >= MANY {
             all.retain(|_, kept| match kept.try_lock() {
@@ -67,8 +64,7 @@ impl Recent {
                 Err(_) => true,
             });
         }
-        let key = (place.clone(), query.clone());
-        all.entry(key).or_default().clone()
+        all.entry(query.clone()).or_default().clone()
     }
 }
 

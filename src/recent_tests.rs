@@ -1,10 +1,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ess_rollout_cloud::{Answer, CloudError, Query};
 use ess_rollout_core::ask::unanswered;
 use futures::future::join_all;
 
 use super::*;
+use crate::seen::Place;
 use crate::tasks::CredentialsScope;
+
+type Told = Result<Answer, CloudError>;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
@@ -41,8 +45,8 @@ impl Slow {
 #[tokio::test(start_paused = true)]
 async fn all_who_ask_the_same_at_the_same_time_cost_one_call() {
     let (recent, slow) = (Recent::default(), Slow::default());
-    let (place, query) = (place(None), query("asg-1"));
-    let asks = (0..1000).map(|_| recent.of(&place, &query, INTERVAL, async || slow.read().await));
+    let query = (place(None), query("asg-1"));
+    let asks = (0..1000).map(|_| recent.of(&query, INTERVAL, async || slow.read().await));
     let told = join_all(asks).await;
     assert!(told.iter().all(Result::is_ok));
     assert_eq!(slow.calls(), 1);
@@ -51,12 +55,8 @@ async fn all_who_ask_the_same_at_the_same_time_cost_one_call() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_as_old_as_its_question_and_no_older_than_is_asked_for() {
     let (recent, slow) = (Recent::default(), Slow::default());
-    let (place, query) = (place(None), query("asg-1"));
-    let ask = async |age| {
-        recent
-            .of(&place, &query, age, async || slow.read().await)
-            .await
-    };
+    let query = (place(None), query("asg-1"));
+    let ask = async |age| recent.of(&query, age, async || slow.read().await).await;
     ask(INTERVAL).await.unwrap();
     tokio::time::advance(Duration::from_secs(29)).await;
     ask(INTERVAL).await.unwrap();
@@ -74,8 +74,8 @@ async fn nobody_is_told_what_other_credentials_have_read() {
     let (recent, slow) = (Recent::default(), Slow::default());
     let query = query("asg-1");
     for secret in [None, Some("one"), Some("two")] {
-        let place = place(secret);
-        let asked = recent.of(&place, &query, INTERVAL, async || slow.read().await);
+        let query = (place(secret), query.clone());
+        let asked = recent.of(&query, INTERVAL, async || slow.read().await);
         asked.await.unwrap();
     }
     assert_eq!(slow.calls(), 3);
@@ -85,12 +85,12 @@ async fn nobody_is_told_what_other_credentials_have_read() {
 async fn a_service_that_does_not_answer_is_not_asked_by_each_of_them() {
     let recent = Recent::default();
     let calls = AtomicUsize::new(0);
-    let (place, query) = (place(None), query("asg-1"));
+    let query = (place(None), query("asg-1"));
     let fail = async || {
         calls.fetch_add(1, Ordering::Relaxed);
-        Err(unanswered("ESS DescribeAlarms", "timeout", String::new()))
+        Told::Err(unanswered("ESS DescribeAlarms", "timeout", String::new()))
     };
-    let asks = (0..100).map(|_| recent.of(&place, &query, INTERVAL, fail));
+    let asks = (0..100).map(|_| recent.of(&query, INTERVAL, fail));
     assert!(join_all(asks).await.iter().all(Result::is_err));
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
@@ -98,11 +98,11 @@ async fn a_service_that_does_not_answer_is_not_asked_by_each_of_them() {
 #[tokio::test(start_paused = true)]
 async fn one_who_goes_away_while_asking_keeps_nobody_waiting() {
     let (recent, slow) = (Recent::default(), Slow::default());
-    let (place, query) = (place(None), query("asg-1"));
-    let goes = recent.of(&place, &query, INTERVAL, async || slow.read().await);
+    let query = (place(None), query("asg-1"));
+    let goes = recent.of(&query, INTERVAL, async || slow.read().await);
     let gone = tokio::time::timeout(Duration::from_millis(500), goes).await;
     gone.unwrap_err();
-    let asks = recent.of(&place, &query, INTERVAL, async || slow.read().await);
+    let asks = recent.of(&query, INTERVAL, async || slow.read().await);
     asks.await.unwrap();
     assert_eq!(slow.calls(), 2);
 }
@@ -110,15 +110,14 @@ async fn one_who_goes_away_while_asking_keeps_nobody_waiting() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_asks_for_any_more_is_forgotten() {
     let (recent, slow) = (Recent::default(), Slow::default());
-    let place = place(None);
     for group in 0..MANY {
-        let query = query(&format!("asg-{group}"));
-        let asked = recent.of(&place, &query, INTERVAL, async || slow.read().await);
+        let query = (place(None), query(&format!("asg-{group}")));
+        let asked = recent.of(&query, INTERVAL, async || slow.read().await);
         asked.await.unwrap();
     }
     tokio::time::advance(KEPT).await;
-    let query = query("asg-new");
-    let asked = recent.of(&place, &query, INTERVAL, async || slow.read().await);
+    let query = (place(None), query("asg-new"));
+    let asked = recent.of(&query, INTERVAL, async || slow.read().await);
     asked.await.unwrap();
     assert_eq!(recent.lock().len(), 1);
 }

@@ -16,6 +16,7 @@ use tokio::{
 
 use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
+    endpoints::{HttpEndpoints, Shared, names},
     kept::Sweeper,
     kubernetes::{
         Bounded, Clients, CountedLayer, FenceLayer, Heard, Keeping, KeptSecrets, KubeApi,
@@ -93,7 +94,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     );
 
     let own = (fence, metrics, clock);
-    let operator = Operator::new(&settings, &clients, &own_namespace, own);
+    let endpoints = Shared::new(HttpEndpoints::new(&settings.gate_endpoints)?);
+    let operator = Operator::new(&settings, &clients, &own_namespace, (own, endpoints));
     let (stop, shutdown) = shutdown::channel();
     let mut parts: JoinSet<Ended> = JoinSet::new();
     let health_server = operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
@@ -242,6 +244,9 @@ fn gate<K: Viewed>(namespace: Option<&str>) -> String {
     }
 }
 
+/// What the process has, whatever it was told.
+type Own = (Fence, Arc<Metrics>, Arc<dyn Clock>);
+
 const RECORD_GATE: &str = "watch of scalinggrouprecords";
 
 impl Operator {
@@ -249,7 +254,7 @@ impl Operator {
         settings: &Settings,
         clients: &Clients,
         own_namespace: &str,
-        (fence, metrics, clock): (Fence, Arc<Metrics>, Arc<dyn Clock>),
+        ((fence, metrics, clock), endpoints): (Own, Shared),
     ) -> Self {
         let rates = settings.rates.for_passes(settings.workers.in_a_lane);
         let limits = Limits {
@@ -330,6 +335,7 @@ impl Operator {
             pace: Arc::new(Pace::new(settings.rates.oos_starts.per_second)),
             sightings: sightings.clone(),
             recent: Arc::default(),
+            endpoints: Arc::new(endpoints),
             settings: rollout::Settings {
                 default_region: settings.region.clone(),
                 own_credentials_namespaces,
@@ -340,6 +346,7 @@ impl Operator {
                 // What moves is told by the poller; this is for what it cannot tell.
                 poll_interval: settings.poll_interval * poller::EVERY,
                 progress_interval: settings.progress_interval,
+                endpoints: names(&settings.gate_endpoints),
             },
             limits,
             schemas: schemas.clone(),

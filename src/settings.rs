@@ -8,6 +8,7 @@ use ess_rollout_aliyun::{
 
 use crate::{
     cli::{NetworkArg, RunArgs},
+    endpoints::{self, EndpointConfig},
     runtime::{dispatcher::Workers, lease::Times},
 };
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub election: Option<Election>,
     /// The policy under which the names in requests are verified; `None`: there is none.
     pub admission_policy: Option<String>,
+    /// What checks between batches may ask.
+    pub gate_endpoints: Vec<EndpointConfig>,
     /// Where health and metrics are served.
     pub health: SocketAddr,
     /// Written once the watches are synced.
@@ -94,6 +97,9 @@ pub enum SettingsError {
         "--admission-policy {0:?} is not the name of a ValidatingAdmissionPolicy: lower-case letters, digits, hyphens and dots, at most 253"
     )]
     AdmissionPolicy(String),
+    /// The file with the endpoints of checks.
+    #[error(transparent)]
+    GateEndpoints(endpoints::ConfigError),
     /// A namespace that is none.
     #[error(
         "--{flag} {given:?} is not a namespace: lower-case letters, digits and hyphens, at most 63"
@@ -130,6 +136,7 @@ impl TryFrom<&RunArgs> for Settings {
             leader_elect_renew_deadline_seconds,
             leader_elect_retry_period_seconds,
             admission_policy,
+            gate_endpoints,
             health_addr,
             ready_file,
             log_format: _,
@@ -163,7 +170,7 @@ impl TryFrom<&RunArgs> for Settings {
             pod_name: pod_name.clone().filter(|name| !name.is_empty()),
             watch_namespaces: namespaces("watch-namespaces", watch_namespaces)?,
             region,
-            endpoints: endpoints(endpoint)?,
+            endpoints: services(endpoint)?,
             network: match network {
                 NetworkArg::Public => Network::Public,
                 NetworkArg::Vpc => Network::Vpc,
@@ -181,6 +188,12 @@ impl TryFrom<&RunArgs> for Settings {
             call_lifetime: *settle_seconds,
             election,
             admission_policy: a_policy(admission_policy.as_deref())?,
+            gate_endpoints: match gate_endpoints.as_deref() {
+                // A variable that is set to nothing is common.
+                None => Vec::new(),
+                Some(path) if path.as_os_str().is_empty() => Vec::new(),
+                Some(path) => endpoints::read(path).map_err(SettingsError::GateEndpoints)?,
+            },
             health: *health_addr,
             ready_file: ready_file.clone(),
             rates: Limits {
@@ -282,7 +295,7 @@ fn a_namespace(flag: &'static str, given: &str) -> Result<String, SettingsError>
     }
 }
 
-fn endpoints(given: &[String]) -> Result<Endpoints, SettingsError> {
+fn services(given: &[String]) -> Result<Endpoints, SettingsError> {
     let mut endpoints = Endpoints::standard();
     for given in words(given) {
         let form = || SettingsError::EndpointForm {

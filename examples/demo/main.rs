@@ -3,8 +3,10 @@
 //! passed over, an update is undone, and all are watched to their end. What is printed is read from the objects and from
 //! the emulator's journal of calls.
 //!
-//! `KIND=script|image|package|containerGroup|imageUpdate` shows one kind of update on its own, `KIND=plugin` the command line.
+//! `KIND=script|image|package|containerGroup|imageUpdate` shows one kind of update on its own, `KIND=gates` updates that nobody
+//! watches, `KIND=plugin` the command line.
 
+mod gates;
 mod plugin;
 mod show;
 mod stage;
@@ -36,6 +38,7 @@ async fn main() -> Result<()> {
         "package",
         "containerGroup",
         "imageUpdate",
+        "gates",
         "plugin",
     ];
     if !kinds.contains(&kind.as_str()) {
@@ -45,7 +48,7 @@ async fn main() -> Result<()> {
         );
     }
     let began = Instant::now();
-    let mut demo = Demo::start()?;
+    let mut demo = Demo::start(kind == "gates").await?;
     println!("\nScaling groups, before:");
     demo.print_groups().await?;
     match kind.as_str() {
@@ -54,6 +57,7 @@ async fn main() -> Result<()> {
         "package" => package(&mut demo)?,
         "containerGroup" => containers(&mut demo).await?,
         "imageUpdate" => image_update(&mut demo).await?,
+        "gates" => gates::gates(&mut demo, manifest!("gated"), manifest!("windowed")).await?,
         "plugin" => {
             title("An image with failing instances, and back, with kubectl ess-rollout alone");
             plugin::plugin(&mut demo, manifest!("web-v2")).await?;

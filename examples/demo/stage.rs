@@ -9,6 +9,7 @@ use ess_rollout_test_support as support;
 use serde_json::{Value, json};
 use support::{ControlPlane, Emulator, Kubectl, Operator, operator, source_root};
 
+use crate::gates::Measured;
 use crate::show::{condition, failed, images, progress, words};
 
 /// Where the operator's own objects are.
@@ -20,7 +21,7 @@ const CLOCK_SCALE: &str = "60";
 /// As the emulator's fixture has it: this one fails at first, another always.
 const RETRIED: &str = "i-demo-web-02";
 /// The longest that one scene may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Kind and name of an object that is watched.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,13 +33,17 @@ pub struct Demo {
     kubectl: Kubectl,
     emulator: Emulator,
     ended: Vec<Watched>,
+    /// How many of them are cancelled, and are to be.
+    cancelled: usize,
+    _measured: Option<Measured>,
     /// Last, because fields are dropped in order and the operator is to end first.
     _operator: Operator,
     _control_plane: ControlPlane,
 }
 
 impl Demo {
-    pub fn start() -> Result<Self> {
+    /// `measures`: checks may ask a Prometheus.
+    pub async fn start(measures: bool) -> Result<Self> {
         let root = source_root();
         println!("Starting etcd, kube-apiserver and kube-controller-manager ...");
         let control_plane = ControlPlane::start()?;
@@ -57,6 +62,11 @@ impl Demo {
         let fixture = root.join("crates/emulator/fixtures/demo.yaml");
         let emulator = Emulator::start_with(&fixture, &["--clock-scale", CLOCK_SCALE])?;
 
+        let measured = match measures {
+            true => Some(Measured::start(&emulator).await?),
+            false => None,
+        };
+
         println!("Starting the operator, with the rights of its ServiceAccount ...");
         let endpoint = format!("all={}", emulator.endpoint());
         let flags = [
@@ -69,12 +79,18 @@ impl Demo {
             ("--settle-seconds", "2"),
             ("--call-timeout-seconds", "5"),
         ];
+        let mut flags: Vec<String> = flags
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if let Some(measured) = &measured {
+            let file = scratch("endpoints.json")?;
+            std::fs::write(&file, measured.endpoints.to_string())?;
+            flags.push(format!("--gate-endpoints={}", file.display()));
+        }
         let options = operator::Options {
             kubeconfig,
-            flags: flags
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect(),
+            flags,
             envs: Vec::new(),
             program: None,
         };
@@ -84,6 +100,8 @@ impl Demo {
             kubectl,
             emulator,
             ended: Vec::new(),
+            cancelled: 0,
+            _measured: measured,
             _operator: operator,
             _control_plane: control_plane,
         })
@@ -160,7 +178,16 @@ impl Demo {
         Ok(())
     }
 
-    fn object(&self, Watched(kind, name): Watched) -> Result<Value> {
+    /// The same of one that is to be cancelled, without anybody who asks for it.
+    pub fn watch_cancelled(&mut self, object: Watched) -> Result<()> {
+        self.watch(&[object], |_, _, _| Ok(()))?;
+        let state = self.object(object)?["status"]["state"].clone();
+        ensure!(state == "Cancelled", "{} is {state}", object.1);
+        self.cancelled += 1;
+        Ok(())
+    }
+
+    pub fn object(&self, Watched(kind, name): Watched) -> Result<Value> {
         self.kubectl.get(&[kind, name, "--namespace", TEAM])
     }
 
@@ -329,7 +356,15 @@ impl Demo {
             tasks - succeeded,
             began.elapsed().as_secs_f64()
         );
-        if succeeded != tasks || starts != tasks || suspended != rolling || resumed != rolling {
+        let as_wanted = succeeded + self.cancelled == tasks && starts == tasks;
+        if self.cancelled > 0 {
+            ensure!(
+                as_wanted,
+                "one is cancelled, and all others must succeed with one StartExecution each"
+            );
+            return Ok(());
+        }
+        if !as_wanted || suspended != rolling || resumed != rolling {
             bail!(
                 "each task must succeed with one StartExecution, and each rolling update with one SuspendProcesses and one ResumeProcesses"
             );

@@ -54,6 +54,7 @@ pub const TASKS: &[Rule] = &[
         None,
         &["get", "list", "watch", "patch", "update", "delete"],
     ),
+    rule(GROUP, &["rollbacks"], None, &["create"]),
     rule(
         GROUP,
         &[

@@ -185,6 +185,18 @@ impl Kubernetes for KubeApi {
         })
     }
 
+    fn create_rollback<'a>(&'a self, rollback: &'a Rollback) -> KubeFuture<'a, ()> {
+        Box::pin(async move {
+            let namespace = rollback.namespace().unwrap_or_default();
+            let name = rollback.name_any();
+            let operation = format!("create Rollback {namespace}/{name}");
+            let api: Api<Rollback> = Api::namespaced(self.client.clone(), &namespace);
+            call(&operation, api.create(&post(), rollback))
+                .await
+                .map(|_| ())
+        })
+    }
+
     fn write_record_status<'a>(
         &'a self,
         record: &'a ScalingGroupRecord,

@@ -1,6 +1,6 @@
 //! The port with a bound on how many calls are under way.
 
-use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{Rollback, ScalingGroupRecord, ScalingGroupRecordStatus};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -52,6 +52,10 @@ impl Kubernetes for Bounded {
         record: &'a ScalingGroupRecord,
     ) -> KubeFuture<'a, ScalingGroupRecord> {
         self.in_turn(|inner| inner.create_record(record))
+    }
+
+    fn create_rollback<'a>(&'a self, rollback: &'a Rollback) -> KubeFuture<'a, ()> {
+        self.in_turn(|inner| inner.create_rollback(rollback))
     }
 
     fn write_record_status<'a>(

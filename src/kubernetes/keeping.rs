@@ -17,7 +17,7 @@ use std::{
 };
 
 use ess_rollout_api::v1alpha1::{
-    RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordStatus,
+    Rollback, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordStatus,
 };
 use ess_rollout_core::identity::hash_text;
 use jiff::Timestamp;
@@ -369,6 +369,10 @@ impl Kubernetes for Keeping {
             };
             self.inner.create_record(&bare).await
         })
+    }
+
+    fn create_rollback<'a>(&'a self, rollback: &'a Rollback) -> KubeFuture<'a, ()> {
+        self.inner.create_rollback(rollback)
     }
 
     fn write_record_status<'a>(

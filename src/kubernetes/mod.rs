@@ -23,7 +23,7 @@ mod vouching;
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin};
 
-use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{Rollback, ScalingGroupRecord, ScalingGroupRecordStatus};
 use jiff::Timestamp;
 
 pub use api::KubeApi;
@@ -79,6 +79,9 @@ pub trait Kubernetes: Send + Sync {
         &'a self,
         record: &'a ScalingGroupRecord,
     ) -> KubeFuture<'a, ScalingGroupRecord>;
+
+    /// Creates a rollback. [`ErrorClass::Conflict`] when there is one of its name already.
+    fn create_rollback<'a>(&'a self, rollback: &'a Rollback) -> KubeFuture<'a, ()>;
 
     /// Changes the status of the record, which is as it was read, to this one, if its `resourceVersion` is still
     /// the newest. What this version does not know of the status stays. [`ErrorClass::Outdated`], and nothing is

@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, FutureExt, join_all};
 
 use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
-    ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
+    Rollback, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
 };
 use ess_rollout_cloud::{CloudError, Done, ErrorClass as CloudClass, Mutation};
 use ess_rollout_core::decision::{CallOutcome, Decision, Event, Next, Work, WorkOutcome};
@@ -147,6 +147,7 @@ async fn effects<'a>(
         finalizer,
         execution_annotation,
         record,
+        rollback,
         lets_go_anyway,
         status,
         work,
@@ -194,6 +195,9 @@ async fn effects<'a>(
     if let Some(record) = record {
         let written = write_record(context, &mut group, record, versions).await;
         written.map_err(lost)?;
+    }
+    if let Some(rollback) = rollback {
+        create_rollback(context, &rollback).await?;
     }
     if released {
         let now = context.clock.now();
@@ -298,6 +302,15 @@ fn outdated(what: &str, fields: Vec<String>) -> Result<(), Stop> {
 fn is_released(object: &Object) -> bool {
     let metadata = object.metadata();
     metadata.deletion_timestamp.is_some() && metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
+}
+
+/// Before the status says so: whoever dies in between creates it again, which is no second one.
+async fn create_rollback(context: &Context, rollback: &Rollback) -> Result<(), Stop> {
+    match context.kubernetes.create_rollback(rollback).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.class == ErrorClass::Conflict => Ok(()),
+        Err(error) => Err(Stop::Error(Error::Write(error))),
+    }
 }
 
 async fn write_record(

@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ess_rollout_cloud::{Answer, CloudError, Query};
 use ess_rollout_core::rollout::{Input, Next, Settings, Step};
 
 use super::counting::Counting;
 use crate::{
     clouds::Clouds,
+    endpoints::Shared,
     kubernetes::{Kubernetes, ObjectKey, Schemas, Vouching},
     recent::Recent,
     runtime::{clock::Clock, events::Events, pace::Pace, queue::Again},
@@ -36,7 +38,9 @@ pub struct Context {
     /// What the poller has seen.
     pub sightings: Arc<Sightings>,
     /// What all who ask for the same share.
-    pub recent: Arc<Recent>,
+    pub recent: Arc<Recent<(Place, Query), Result<Answer, CloudError>>>,
+    /// What checks ask besides the cloud.
+    pub endpoints: Arc<Shared>,
     /// What the operator's configuration says about every task.
     pub settings: Settings,
     /// What bounds a pass.

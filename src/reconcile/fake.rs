@@ -15,6 +15,7 @@ use std::{
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord};
 use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome, Turn};
 use ess_rollout_core::ask::Ask;
+use ess_rollout_core::endpoints::EndpointNames;
 use ess_rollout_core::rollout::{
     Decision, Event, EventKind, Input, Next, Settings, Step, Subject, Work,
 };
@@ -51,6 +52,7 @@ pub fn idle(subject: Subject<'_>) -> Decision {
         finalizer: None,
         execution_annotation: None,
         record: None,
+        rollback: None,
         lets_go_anyway: false,
         status: subject.status.cloned().unwrap_or_default(),
         work: None,
@@ -246,6 +248,7 @@ impl Bench {
             list_lag: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),
+            endpoints: EndpointNames::default(),
         };
         Self {
             context: Context {
@@ -259,6 +262,7 @@ impl Bench {
                 pace: Arc::new(Pace::new(1_000.0)),
                 sightings: Arc::new(Sightings::new(settings.list_lag)),
                 recent: Arc::default(),
+                endpoints: Arc::default(),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,
                 limits: Limits::default(),

@@ -8,6 +8,7 @@ use ess_rollout_cloud::{
 };
 use ess_rollout_core::ask::{Ask, ConfigMap, ObjectRef, Reply, Target, late, unanswered};
 use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
+use ess_rollout_core::endpoints::EndpointError;
 use ess_rollout_core::observation::Observation;
 use ess_rollout_core::{identity, image_update, rollout};
 use futures::{
@@ -272,8 +273,18 @@ async fn tell_late(
 ) {
     let mut observation = observation.clone();
     for ask in asked {
-        let Some(query) = ask.query() else { continue };
-        let reply = Reply::Cloud(Err(late(query.call(), context.limits.late)));
+        let reply = match ask {
+            Ask::Endpoint { query, .. } => Reply::Endpoint(Err(EndpointError {
+                endpoint: query.endpoint().to_owned(),
+                code: "timeout".to_owned(),
+                message: String::new(),
+                needs_person: false,
+            })),
+            _ => match ask.query() {
+                Some(query) => Reply::Cloud(Err(late(query.call(), context.limits.late))),
+                None => continue,
+            },
+        };
         observation.insert(ask.clone(), reply);
     }
     let (step, _) = next_step(context, subject, known, context.clock.now(), &observation);
@@ -328,7 +339,7 @@ async fn step_on_facts(
         let at = context.clock.now();
         let (step, target) = next_step(context, subject, known, at, observation);
         let asks = match step {
-            Step::Read(asks) if asks.iter().any(|ask| ask.query().is_none()) => asks,
+            Step::Read(asks) if asks.iter().any(Ask::is_of_cluster) => asks,
             step => return Ok((step, target, at)),
         };
         for ask in &asks {
@@ -341,7 +352,7 @@ async fn step_on_facts(
     Err(Error::Rounds(FACT_ROUNDS, format!("{asked:?}")))
 }
 
-/// What is so in the cluster; `None`: the cloud is asked.
+/// What is so in the cluster; `None`: the cloud is asked, or an endpoint.
 async fn fact(
     context: &Context,
     (subject, known): (&PassTarget, Known<'_>),
@@ -403,7 +414,7 @@ async fn fact(
             let asked = (execution.as_str(), *latest);
             Reply::Seen(context.sightings.of(&place, asked, age))
         }
-        Ask::Cloud(_) | Ask::Recent { .. } => return Ok(None),
+        Ask::Cloud(_) | Ask::Recent { .. } | Ask::Endpoint { .. } => return Ok(None),
     }))
 }
 
@@ -524,8 +535,46 @@ impl<'a> Access<'a> {
     }
 }
 
-/// Answers what is asked of the cloud, under these credentials.
+/// Answers what is asked of the cloud, under these credentials, and of endpoints.
 pub(super) async fn answer(
+    context: &Context,
+    access: Access<'_>,
+    region: Option<&str>,
+    asks: Vec<Ask>,
+    deadline: Timestamp,
+) -> Vec<(Ask, Reply)> {
+    let is_of_cloud = |ask: &Ask| ask.query().is_some();
+    let (of_cloud, others): (Vec<Ask>, Vec<Ask>) = asks.into_iter().partition(is_of_cloud);
+    // Without a question no account is opened.
+    let of_cloud = async {
+        match of_cloud.is_empty() {
+            true => Vec::new(),
+            false => answer_of_cloud(context, access, region, of_cloud, deadline).await,
+        }
+    };
+    let of_endpoints = stream::iter(others)
+        .map(|ask| async move {
+            let Ask::Endpoint { query, since } = &ask else {
+                // A fact of the cluster, which was told before.
+                return None;
+            };
+            let told = context.endpoints.ask(query, age(context, *since)).await;
+            Some((ask, Reply::Endpoint(told)))
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect::<Vec<_>>();
+    let (mut answers, of_endpoints) = futures::join!(of_cloud, of_endpoints);
+    answers.extend(of_endpoints.into_iter().flatten());
+    answers
+}
+
+/// How old an answer may be.
+fn age(context: &Context, since: Timestamp) -> Duration {
+    let age = context.clock.now().duration_since(since);
+    Duration::try_from(age).unwrap_or_default()
+}
+
+async fn answer_of_cloud(
     context: &Context,
     access: Access<'_>,
     region: Option<&str>,
@@ -560,12 +609,10 @@ pub(super) async fn answer(
             let answer = match &ask {
                 Ask::Cloud(query) => read(query).await,
                 Ask::Recent { query, since } => {
-                    let age = context.clock.now().duration_since(*since);
-                    let age = Duration::try_from(age).unwrap_or_default();
-                    let recent = &context.recent;
-                    recent.of(place, query, age, || read(query)).await
+                    let (recent, asked) = (&context.recent, (place.clone(), query.clone()));
+                    let read = async || read(query).await;
+                    recent.of(&asked, age(context, *since), read).await
                 }
-                // A fact of the cluster, which was told before.
                 _ => return None,
             };
             Some((ask, answer))

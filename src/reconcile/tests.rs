@@ -49,6 +49,7 @@ pub(super) fn everything_once() -> Box<dyn for<'a> Fn(Input<'a>) -> Step + Send 
         decided(Decision {
             finalizer: Some(true),
             execution_annotation: Some("ns/a/hash/exec-1".to_owned()),
+            rollback: None,
             lets_go_anyway: false,
             record: Some(record_status()),
             status: status("Done"),

@@ -17,7 +17,10 @@ use super::{
     CredentialsScope, ObjectView, Viewed,
     view::{Facts, Instances},
 };
-use crate::{kubernetes::ObjectKey, runtime::metrics::ActiveSeries};
+use crate::{
+    kubernetes::{ObjectKey, ObjectKind},
+    runtime::metrics::ActiveSeries,
+};
 
 /// The most namespaces that objects are counted by.
 const NAMESPACES_MAX: usize = 200;
@@ -307,9 +310,9 @@ impl TaskIndex {
         changes
     }
 
-    /// The first of the tasks that wait for the same group and were created earlier: by creation
-    /// time, then namespace and name. One whose credentials have not been seen to reach the group is
-    /// waited for a minute and no longer.
+    /// The first of the objects that wait for the same group and come before this one: rollbacks first, as what comes in between could
+    /// not be undone with what they undo; then by creation time, namespace and name. One whose credentials have not been seen to
+    /// reach the group is waited for a minute and no longer.
     pub fn ahead(
         &self,
         region: Option<&str>,
@@ -318,18 +321,18 @@ impl TaskIndex {
         created: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<QueueEntry> {
-        let own = (created, key);
+        let own = in_queue((created, key));
         let place = (region.map(str::to_owned), group.to_owned());
         let mut tasks = self.lock();
         let waits = tasks.of_group(&place);
         let open = |facts: &&Facts| facts.held_until.is_none_or(|until| until <= now);
         let before = waits
-            .filter(|facts| facts.waits() && order(facts) < own)
+            .filter(|facts| facts.waits() && in_queue(order(facts)) < own)
             .filter(open);
         let mut before: Vec<_> = before
             .map(|facts| (facts.created, facts.key.clone()))
             .collect();
-        before.sort();
+        before.sort_by(|a, b| in_queue((a.0, &a.1)).cmp(&in_queue((b.0, &b.1))));
         let mut before = before.into_iter().map(|(_, key)| key);
         let first = before.find(|key| {
             let entry = tasks.entries.get_mut(key);
@@ -489,7 +492,7 @@ fn left_behind(old: &Entry) -> Option<Change> {
 /// The first that waits in the group that another task left the queue of.
 fn unblocked(tasks: &Tasks, left: &Entry) -> Option<Change> {
     let waiting = tasks.of_group(&left.place).filter(|facts| facts.waits());
-    let first = waiting.min_by_key(|facts| (!facts.reaches_group, order(facts)));
+    let first = waiting.min_by_key(|facts| (!facts.reaches_group, in_queue(order(facts))));
     first.map(|facts| Change::Concerns(facts.key.clone()))
 }
 
@@ -512,6 +515,13 @@ fn related(tasks: &Tasks, facts: &Facts) -> Vec<Change> {
     let undone = undone.filter(|key| key.namespace == facts.key.namespace);
     let related = waiting.chain(undone);
     related.cloned().map(Change::Concerns).collect()
+}
+
+/// The place in the queue of a group.
+fn in_queue<'a>(
+    (created, key): (Option<Timestamp>, &'a ObjectKey),
+) -> (bool, Option<Timestamp>, &'a ObjectKey) {
+    (key.kind != ObjectKind::Rollback, created, key)
 }
 
 fn order(facts: &Facts) -> (Option<Timestamp>, &ObjectKey) {

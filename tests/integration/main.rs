@@ -27,6 +27,7 @@ mod instances;
 mod leading;
 mod logs;
 mod manuals;
+mod measured;
 mod newcomer;
 mod others;
 mod packages;

@@ -94,6 +94,8 @@ pub struct Setup {
     pub values: Value,
     /// Seconds between two writes of nothing but progress.
     pub progress_interval: f64,
+    /// What checks between batches may ask, as the file of `--gate-endpoints` has it.
+    pub endpoints: Value,
 }
 
 impl Default for Setup {
@@ -103,6 +105,7 @@ impl Default for Setup {
             clock_scale: 100.0,
             values: json!({}),
             progress_interval: 0.5,
+            endpoints: json!([]),
         }
     }
 }
@@ -118,6 +121,8 @@ pub struct Scene {
     pub installation: Installation,
     /// How the operator was started, for another one.
     pub options: Options,
+    /// What the programs were told in files.
+    _files: tempfile::TempDir,
     client: Client,
     control_plane: &'static ControlPlane,
 }
@@ -173,8 +178,12 @@ impl Scene {
                 "--progress-interval-seconds={}",
                 setup.progress_interval
             ));
+        let endpoints = files.path().join("endpoints.json");
+        std::fs::write(&endpoints, setup.endpoints.to_string()).unwrap();
+        let options = options.flag(format!("--gate-endpoints={}", endpoints.display()));
         let operator = Operator::start(&options).unwrap();
         Self {
+            _files: files,
             operator,
             emulator,
             kubectl: control_plane.kubectl(),

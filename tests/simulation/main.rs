@@ -52,6 +52,7 @@ mod attendant;
 mod branches;
 mod canaries;
 mod cardinality;
+mod endpoints;
 mod fault;
 mod fields;
 mod gate;

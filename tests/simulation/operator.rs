@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ess_rollout::clouds::{AliyunClouds, Clouds, Metered};
+use ess_rollout::endpoints::Shared;
 use ess_rollout::kubernetes::{Bounded, Heard, Keeping, KubeApi, ObjectKey};
 use ess_rollout::leading::{EffectGuard, Leading};
 use ess_rollout::poller;
@@ -32,6 +33,7 @@ use jiff::SignedDuration;
 use kube::Api;
 use tokio::task::JoinSet;
 
+use crate::endpoints::{RuleEndpoints, endpoints};
 use crate::gate::{Life, Stopping};
 use crate::lease::LeaseWire;
 use crate::wire::{ApiserverWire, CloudWire};
@@ -214,6 +216,7 @@ impl Operator {
             pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
             sightings: sightings.clone(),
             recent: Arc::default(),
+            endpoints: Arc::new(Shared::new(RuleEndpoints(world.clone()))),
             settings: Settings {
                 default_region: Some(region.to_owned()),
                 own_credentials_namespaces: own_namespaces,
@@ -223,6 +226,7 @@ impl Operator {
                 list_lag: settle,
                 poll_interval: POLL * poller::EVERY,
                 progress_interval: Duration::from_secs(10),
+                endpoints: endpoints(),
             },
             limits,
             schemas: Arc::default(),

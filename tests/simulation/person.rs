@@ -112,8 +112,16 @@ pub fn parts(name: &str) -> (&str, &str) {
     name.split_once('/').unwrap_or(("rollingupdatetasks", name))
 }
 
+/// The object of this name; of one that ends in `*`, the first whose name begins so.
 pub fn find(world: &World, name: &str) -> Option<Arc<Value>> {
     let (plural, name) = parts(name);
+    if let Some(begin) = name.strip_suffix('*') {
+        let mut all = world.apiserver.list(plural).into_iter();
+        return all.find(|object| {
+            let name = object["metadata"]["name"].as_str();
+            name.is_some_and(|name| name.starts_with(begin))
+        });
+    }
     world.apiserver.get(plural, NAMESPACE, name)
 }
 

@@ -122,6 +122,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   # patch: finalizers and the execution-id annotation; delete: ttlSecondsAfterFinished.
   verbs: [get, list, watch, patch, update, delete]
 - apiGroups: [ess-rollout.io]
+  resources: [rollbacks]
+  # spec.gates.onFailed: Rollback.
+  verbs: [create]
+- apiGroups: [ess-rollout.io]
   resources: [rollingupdatetasks/status, rollbacks/status, imageupdatetasks/status]
   verbs: [get, patch, update]
 - apiGroups: [ess-rollout.io]
@@ -149,4 +153,28 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - kind: ServiceAccount
   name: {{ include "ess-rollout.serviceAccountName" . }}
   namespace: {{ .Release.Namespace | quote }}
+{{- end }}
+
+{{/*
+The file of --gate-endpoints. Secrets are not in it, but the paths where they are mounted.
+*/}}
+{{- define "ess-rollout.gateEndpoints" -}}
+{{- $all := list }}
+{{- range .Values.gateEndpoints }}
+{{- $at := printf "/etc/ess-rollout/gate-endpoints/%s" .name }}
+{{- $one := pick . "name" "kind" "url" "timeoutSeconds" "namespaces" "useProxy" }}
+{{- if .basicSecret }}
+{{- $files := dict "usernameFile" (printf "%s/username" $at) "passwordFile" (printf "%s/password" $at) }}
+{{- $_ := set $one "auth" (dict "basic" $files) }}
+{{- else if .bearerTokenSecret }}
+{{- $_ := set $one "auth" (dict "bearerTokenFile" (printf "%s/token" $at)) }}
+{{- else if .authorizationSecret }}
+{{- $_ := set $one "auth" (dict "authorizationFile" (printf "%s/authorization" $at)) }}
+{{- end }}
+{{- if .caConfigMap }}
+{{- $_ := set $one "caFile" (printf "%s/ca.crt" $at) }}
+{{- end }}
+{{- $all = append $all $one }}
+{{- end }}
+{{- $all | toJson }}
 {{- end }}

@@ -89,6 +89,9 @@ containers:
       {{- range $service, $url := .Values.endpoints }}
       - --endpoint={{ $service }}={{ $url }}
       {{- end }}
+      {{- if .Values.gateEndpoints }}
+      - --gate-endpoints=/etc/ess-rollout/gate-endpoints/endpoints.json
+      {{- end }}
       {{- range .Values.extraArgs }}
       - {{ . | quote }}
       {{- end }}
@@ -192,7 +195,7 @@ containers:
       readOnlyRootFilesystem: true
       capabilities:
         drop: [ALL]
-    {{- if or $credentials.oidc.roleArn .Values.caBundle.configMap .Values.extraVolumeMounts }}
+    {{- if or $credentials.oidc.roleArn .Values.caBundle.configMap .Values.gateEndpoints .Values.extraVolumeMounts }}
     volumeMounts:
       {{- if $credentials.oidc.roleArn }}
       - name: oidc-token
@@ -204,11 +207,16 @@ containers:
         mountPath: /etc/ess-rollout/ca
         readOnly: true
       {{- end }}
+      {{- if .Values.gateEndpoints }}
+      - name: gate-endpoints
+        mountPath: /etc/ess-rollout/gate-endpoints
+        readOnly: true
+      {{- end }}
       {{- with .Values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
     {{- end }}
-{{- if or $credentials.oidc.roleArn .Values.caBundle.configMap .Values.extraVolumes }}
+{{- if or $credentials.oidc.roleArn .Values.caBundle.configMap .Values.gateEndpoints .Values.extraVolumes }}
 volumes:
   {{- if $credentials.oidc.roleArn }}
   - name: oidc-token
@@ -226,6 +234,45 @@ volumes:
       items:
         - key: {{ $root.Values.caBundle.key }}
           path: ca.crt
+  {{- end }}
+  {{- if .Values.gateEndpoints }}
+  - name: gate-endpoints
+    projected:
+      sources:
+        - configMap:
+            name: {{ include "ess-rollout.fullname" . }}-gate-endpoints
+        {{- range $endpoint := .Values.gateEndpoints }}
+        {{- with $endpoint.basicSecret }}
+        - secret:
+            name: {{ .name }}
+            items:
+              - key: {{ .usernameKey | default "username" }}
+                path: {{ $endpoint.name }}/username
+              - key: {{ .passwordKey | default "password" }}
+                path: {{ $endpoint.name }}/password
+        {{- end }}
+        {{- with $endpoint.bearerTokenSecret }}
+        - secret:
+            name: {{ .name }}
+            items:
+              - key: {{ .key | default "token" }}
+                path: {{ $endpoint.name }}/token
+        {{- end }}
+        {{- with $endpoint.authorizationSecret }}
+        - secret:
+            name: {{ .name }}
+            items:
+              - key: {{ .key | default "authorization" }}
+                path: {{ $endpoint.name }}/authorization
+        {{- end }}
+        {{- with $endpoint.caConfigMap }}
+        - configMap:
+            name: {{ .name }}
+            items:
+              - key: {{ .key | default "ca.crt" }}
+                path: {{ $endpoint.name }}/ca.crt
+        {{- end }}
+        {{- end }}
   {{- end }}
   {{- with .Values.extraVolumes }}
   {{- toYaml . | nindent 2 }}

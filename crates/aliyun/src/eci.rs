@@ -11,7 +11,7 @@ use crate::{
     call::Call,
     client::Client,
     endpoints::Service,
-    fields::{rows, text},
+    fields::{rows, some_text, text},
     limits::Lane,
     paging::{Listing, missing},
 };
@@ -151,6 +151,7 @@ fn container_group(row: &Value) -> ContainerGroup {
                 state: state(row),
             })
             .collect(),
+        addresses: some_text(row, "IntranetIp").into_iter().collect(),
     }
 }
 

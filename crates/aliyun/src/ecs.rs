@@ -8,7 +8,7 @@ use crate::{
     call::Call,
     client::Client,
     endpoints::Service,
-    fields::{integer, text},
+    fields::{integer, rows, text},
     limits::Lane,
     paging::{Listing, absent_if_not_found, missing},
 };
@@ -130,6 +130,14 @@ fn ecs_instance(row: &Value) -> EcsInstance {
         image: text(row, "ImageId"),
         os_type: text(row, "OSType"),
         instance_type: text(row, "InstanceType"),
+        addresses: [
+            &["VpcAttributes", "PrivateIpAddress", "IpAddress"][..],
+            &["InnerIpAddress", "IpAddress"],
+        ]
+        .into_iter()
+        .flat_map(|path| rows(row, path))
+        .filter_map(|address| address.as_str().map(str::to_owned))
+        .collect(),
     }
 }
 

@@ -39,6 +39,8 @@ pub const FINALIZER: &str = "ess-rollout.io/execution";
 /// Where the execution id is kept once more, because only metadata survives a restore from backup.
 /// Value: `namespace/name/spec-hash/execution-id`; it counts only with the first three.
 pub const EXECUTION_ID_ANNOTATION: &str = "ess-rollout.io/execution-id";
+/// The label of a Rollback that the operator has created, with the value `"true"`.
+pub const AUTOMATIC_LABEL: &str = "ess-rollout.io/automatic";
 /// `"true"` lets a task go although its execution or its scaling group cannot be looked after.
 pub const FORCE_DELETE_ANNOTATION: &str = "ess-rollout.io/force-delete";
 /// The layout of what the operator writes: of the statuses, and of the records. It is on each of them as `status.layoutVersion`;

@@ -105,6 +105,8 @@ pub struct ContainerGroup {
     pub status: ContainerGroupStatus,
     /// `Containers`.
     pub containers: Vec<GroupContainer>,
+    /// Private addresses: `IntranetIp`.
+    pub addresses: Vec<String>,
 }
 
 /// A container as it runs.

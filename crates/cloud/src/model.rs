@@ -275,6 +275,8 @@ pub struct EcsInstance {
     pub os_type: String,
     /// `InstanceType`.
     pub instance_type: String,
+    /// Private addresses: `VpcAttributes.PrivateIpAddress`, of the classic network `InnerIpAddress`.
+    pub addresses: Vec<String>,
 }
 
 /// An OOS execution (ListExecutions, StartExecution).

@@ -37,4 +37,4 @@ mod seeded;
 pub mod task;
 pub mod windows;
 
-pub use task::{ask, conditions, decision, observation, requests};
+pub use task::{ask, conditions, decision, endpoints, observation, requests};

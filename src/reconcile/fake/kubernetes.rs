@@ -1,10 +1,14 @@
 //! An apiserver in memory that refuses stale versions and fails by script.
 
-use std::{collections::HashMap, future::ready, sync::Mutex};
+use std::{
+    collections::{BTreeSet, HashMap},
+    future::ready,
+    sync::Mutex,
+};
 
 use ess_rollout_api::{
     EXECUTION_ID_ANNOTATION, FINALIZER,
-    v1alpha1::{RollingUpdateTask, ScalingGroupRecord, ScalingGroupRecordStatus},
+    v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord, ScalingGroupRecordStatus},
 };
 
 use super::{Journal, RECORD};
@@ -28,6 +32,8 @@ struct State {
     secrets: HashMap<(String, String), SecretData>,
     /// How many Secrets were read.
     secret_reads: usize,
+    /// The names of the rollbacks that were created.
+    rollbacks: BTreeSet<String>,
     /// The objects and records that were read, in order.
     reads: Vec<String>,
     /// A field that cannot be read.
@@ -215,6 +221,17 @@ impl Kubernetes for FakeKubernetes {
             state.record = Some(record.clone());
             Ok(record)
         })))
+    }
+
+    fn create_rollback<'a>(&'a self, rollback: &'a Rollback) -> KubeFuture<'a, ()> {
+        let name = rollback.metadata.name.clone().unwrap_or_default();
+        Box::pin(ready(self.write(
+            "create rollback",
+            |state| match state.rollbacks.insert(name) {
+                true => Ok(()),
+                false => Err(ErrorClass::Conflict),
+            },
+        )))
     }
 
     fn write_record_status<'a>(

@@ -54,10 +54,16 @@ impl Asks {
 
     /// An alarm that had not been well for longer than any look of then is late: its id, and since when.
     pub fn alarmed(&self, world: &World, at: Timestamp) -> Option<(String, Timestamp)> {
-        let alarms = self.policy.gates.as_ref()?.alarms.as_ref()?;
+        let gates = self.policy.gates.as_ref()?;
+        let alarms = gates.alarms.clone().unwrap_or_default();
         let cloud = world.cloud();
         let known = &cloud.world.resources.alarms;
-        let named = |id: &String| alarms.rule_ids.contains(id);
+        // What endpoints say is what that rule does.
+        let measured = |id: &str| {
+            let mut metrics = gates.metrics.iter();
+            metrics.any(|metric| metric.query == id) || !gates.webhooks.is_empty()
+        };
+        let named = |id: &String| alarms.rule_ids.contains(id) || measured(id);
         let rules = known.rules.iter();
         let rules = rules.filter(|(id, _)| named(id) || alarms.from_scaling_group);
         let tasks = known.tasks.iter().filter(|_| alarms.from_scaling_group);

@@ -71,6 +71,48 @@ fn gated() -> Vec<Scenario> {
             "alarms": [{"alarmTaskId": "asg-alarm-1", "scalingGroupId": crate::scenario::GROUP}],
         }))
         .ends("web", &["Cancelled"]),
+        // The rollback that the operator creates takes the group over from the pause.
+        Scenario::new(
+            "gated-and-rolled-back",
+            image("web", gates(json!({"onFailed": "Rollback"}))),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .ends("web", &["Cancelled"])
+        .ends("rollbacks/web-rollback-*", &["Succeeded"]),
+        // It waits for the end of the update, which is cancelled in the middle of a batch.
+        Scenario::new(
+            "gated-and-rolled-back-in-a-batch",
+            image(
+                "web",
+                gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
+            ),
+        )
+        .cloud(json!({
+            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
+            "events": [{
+                "when": {"execution": {"status": "Running"}}, "delaySeconds": 20,
+                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
+            }],
+        }))
+        .ends("web", &["Cancelled"])
+        .ends("rollbacks/web-rollback-*", &["Succeeded"]),
+        // An update that has succeeded is undone because of what the last soak shows.
+        Scenario::new(
+            "gated-and-rolled-back-at-the-end",
+            image(
+                "web",
+                gates(json!({"onFailed": "Rollback", "finalSoakSeconds": 200, "soakSeconds": null})),
+            ),
+        )
+        .cloud(json!({
+            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
+            "events": [{
+                "when": {"execution": {"status": "Success"}}, "delaySeconds": 60,
+                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
+            }],
+        }))
+        .ends("web", &["Succeeded"])
+        .ends("rollbacks/web-rollback-*", &["Succeeded"]),
         // An alarm in the last soak: it is not Verified.
         Scenario::new(
             "gated-and-watched-to-the-end",
@@ -96,6 +138,40 @@ fn gated() -> Vec<Scenario> {
             )
             .ends("web", &["Succeeded"])
             .ends("rollbacks/back", &["Succeeded"]),
+    ]
+}
+
+/// Measurements and webhooks, at endpoints that say what the alert rule does which the query names.
+fn measured() -> Vec<Scenario> {
+    let metric =
+        json!([{"name": "errors", "source": "prod", "query": "rule-web", "failAbove": "0.5"}]);
+    let webhook = json!([{"name": "smoke", "target": "qa"}]);
+    let asks = |more: Value| json!({"batches": 4, "gates": with(json!({"soakSeconds": 60}), more)});
+    vec![
+        Scenario::new(
+            "measured",
+            script("web", asks(json!({"metrics": metric, "webhooks": webhook}))),
+        )
+        .cloud(rule_that_becomes("OK"))
+        .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "measured-and-unwell-and-cancelled",
+            image(
+                "web",
+                asks(json!({"metrics": metric, "onFailed": "Cancel"})),
+            ),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .ends("web", &["Cancelled"]),
+        Scenario::new(
+            "asked-and-unwell",
+            script("web", asks(json!({"webhooks": webhook}))),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .then(Paused("web", 1), Annotate("web", "continue", "1"))
+        .then(Paused("web", 2), Annotate("web", "continue", "2"))
+        .then(Paused("web", 3), Annotate("web", "continue", "3"))
+        .ends("web", &["Succeeded"]),
     ]
 }
 
@@ -137,6 +213,7 @@ fn balanced() -> Vec<Scenario> {
 pub fn all() -> Vec<Scenario> {
     let mut all = held();
     all.extend(gated());
+    all.extend(measured());
     all.extend(balanced());
     all
 }

@@ -177,7 +177,8 @@ impl Emulator {
             .with_context(|| format!("the emulator gave the fault no id: {added}"))
     }
 
-    fn url(&self, path: &str) -> String {
+    /// Where that is read: `url("state")`.
+    pub fn url(&self, path: &str) -> String {
         format!("{}/_emulator/{path}", self.http)
     }
 

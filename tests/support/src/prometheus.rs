@@ -107,6 +107,11 @@ impl Prometheus {
         })
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// `data` of an answer of its API: `get("query", &[("query", "up")])`.
     ///
     /// # Errors

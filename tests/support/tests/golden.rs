@@ -32,6 +32,11 @@ fn cases() -> Vec<(&'static str, Value)> {
         "endpoints": {"oos": "https://oos.example.com"},
         "cloudRates": {"oosReadsPerSecond": 40, "oosStartsPerSecond": 20, "oosRequestsPerSecond": 30},
         "workers": 100,
+        "gateEndpoints": [
+            {"name": "prod", "kind": "Prometheus", "url": "https://prometheus.example.com", "timeoutSeconds": 5, "namespaces": ["shop"],
+             "basicSecret": {"name": "prometheus"}, "caConfigMap": {"name": "prometheus-ca"}, "useProxy": true},
+            {"name": "qa", "kind": "Webhook", "url": "http://qa.tools:8080/verdict", "bearerTokenSecret": {"name": "qa", "key": "t"}},
+        ],
         "crds": {"keep": false},
         "rbac": {"secretNamespaces": ["shop"], "clusterWideTasks": true},
         "admission": {"policies": {"enabled": true}, "stampRequester": true},

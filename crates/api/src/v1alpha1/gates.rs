@@ -14,8 +14,8 @@ use super::{is_default, is_false, is_zero};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(
     crates(kube_core = "::kube_core"),
-    validation = Rule::new("has(self.alarms) || has(self.loadBalancer) || !(has(self.intervalSeconds) || has(self.consecutivePasses) || has(self.timeoutSeconds) || has(self.onFailed) || has(self.onInconclusive))")
-        .message("intervalSeconds, consecutivePasses, timeoutSeconds, onFailed and onInconclusive are about checks: set alarms or loadBalancer"),
+    validation = Rule::new("has(self.alarms) || has(self.loadBalancer) || (has(self.metrics) && size(self.metrics) > 0) || (has(self.webhooks) && size(self.webhooks) > 0) || !(has(self.intervalSeconds) || has(self.consecutivePasses) || has(self.timeoutSeconds) || has(self.onFailed) || has(self.onInconclusive))")
+        .message("intervalSeconds, consecutivePasses, timeoutSeconds, onFailed and onInconclusive are about checks: set alarms, loadBalancer, metrics or webhooks"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
@@ -39,6 +39,28 @@ pub struct Gates {
     /// The health of instances as the load balancers of the scaling group find it, after the batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancerGate>,
+
+    /// Measurements after the batch: what PromQL expressions come to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 10),
+        extend(
+            "x-kubernetes-list-type" = "map",
+            "x-kubernetes-list-map-keys" = ["name"]
+        )
+    )]
+    pub metrics: Vec<MetricGate>,
+
+    /// Programs that are asked after the batch whether all is well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 5),
+        extend(
+            "x-kubernetes-list-type" = "map",
+            "x-kubernetes-list-map-keys" = ["name"]
+        )
+    )]
+    pub webhooks: Vec<WebhookGate>,
 
     /// How often the checks are made, in seconds. Default: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +98,10 @@ impl Gates {
 
     /// Whether anything is checked, a soak alone being no check.
     pub fn has_checks(&self) -> bool {
-        self.alarms.is_some() || self.load_balancer.is_some()
+        self.alarms.is_some()
+            || self.load_balancer.is_some()
+            || !self.metrics.is_empty()
+            || !self.webhooks.is_empty()
     }
 }
 
@@ -139,6 +164,90 @@ pub enum BalancedInstances {
     Group,
 }
 
+/// A measurement: a PromQL expression that comes to one number, and from where on that is well, or is not. With limits of one kind
+/// alone everything else is the other; with both, what lies between is neither, and the update waits.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.passBelow) || has(self.passAbove) || has(self.failBelow) || has(self.failAbove)")
+        .message("say from where on a value is well, or is not: passBelow, passAbove, failBelow, failAbove"),
+    validation = Rule::new("!(has(self.passBelow) && has(self.failAbove)) || double(self.passBelow) <= double(self.failAbove)")
+        .message("failAbove must not be less than passBelow: a value in between would both pass and fail"),
+    validation = Rule::new("!(has(self.passAbove) && has(self.failBelow)) || double(self.failBelow) <= double(self.passAbove)")
+        .message("failBelow must not be more than passAbove: a value in between would both pass and fail"),
+    validation = Rule::new("!(has(self.passAbove) && has(self.passBelow)) || double(self.passAbove) < double(self.passBelow)")
+        .message("passAbove must be less than passBelow: no value would pass"),
+    validation = Rule::new("!(has(self.failBelow) && has(self.failAbove)) || double(self.failBelow) <= double(self.failAbove)")
+        .message("failBelow must not be more than failAbove: every value would fail"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricGate {
+    /// Its name, in status and Events.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: String,
+
+    /// The endpoint that is asked, by its name in the operator's configuration (chart value `gateEndpoints`).
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub source: String,
+
+    /// A PromQL expression that comes to one number. `$group` and `$region` are the scaling group's, `$batch` the number of the
+    /// batch, `$instances` and `$ips` the ids and private addresses of the instances that it has updated, separated by `|`, for
+    /// `=~`; `$$` is a dollar sign.
+    #[schemars(length(min = 1, max = 4096))]
+    pub query: String,
+
+    /// It is well below this. A decimal number, as a string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
+    pub pass_below: Option<String>,
+
+    /// It is well above this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
+    pub pass_above: Option<String>,
+
+    /// It is not, below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
+    pub fail_below: Option<String>,
+
+    /// It is not, above this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
+    pub fail_above: Option<String>,
+
+    /// For how long after the end of a batch it is not asked, in seconds: what a window of the expression still holds of the batch
+    /// itself. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 7200))]
+    pub initial_delay_seconds: Option<i32>,
+}
+
+/// A program that says whether a batch is well.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookGate {
+    /// Its name, in status and Events.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: String,
+
+    /// The endpoint that is asked, by its name in the operator's configuration (chart value `gateEndpoints`).
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub target: String,
+}
+
 /// What is done once a check has failed.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
 pub enum GateFailurePolicy {
@@ -147,6 +256,9 @@ pub enum GateFailurePolicy {
     Hold,
     /// It is cancelled at once, in the middle of a batch too, and the group is put back.
     Cancel,
+    /// A Rollback is created that undoes it: it takes the group over in a pause; in the middle of a batch the update is cancelled
+    /// first. An update whose way back is not known does not begin.
+    Rollback,
 }
 
 /// What is done once the checks have neither passed nor failed for too long.
@@ -189,7 +301,7 @@ pub struct GateStatus {
     pub verdict: Option<GateVerdict>,
     /// The checks, as they last were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 18), extend("x-kubernetes-list-type" = "atomic"))]
     pub checks: Vec<CheckStatus>,
 }
 
@@ -221,13 +333,17 @@ pub enum Verdict {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckStatus {
-    /// Which: `alarms.ruleIds`, `alarms.fromScalingGroup`, `loadBalancer`.
+    /// Which: `alarms.ruleIds`, `alarms.fromScalingGroup`, `loadBalancer`, `metrics.NAME`, `webhooks.NAME`.
     #[schemars(length(max = 64))]
     pub name: String,
     /// What it came to.
     pub verdict: Verdict,
     /// Since when it has come to that.
     pub since: Time,
+    /// Of a measurement: what it came to then. It is not written at each look.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 32))]
+    pub value: String,
     /// Why; empty: it passed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]

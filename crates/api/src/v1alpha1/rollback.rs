@@ -77,6 +77,8 @@ use super::update::{Container, ScriptSource};
         .message("spec.regionId goes with spec.executionId; with spec.taskRef it is the task's"),
     validation = Rule::new("!(has(self.batches) && has(self.batchSize))")
         .message("set spec.batches or spec.batchSize, not both"),
+    validation = Rule::new("!has(self.gates) || !has(self.gates.onFailed) || self.gates.onFailed != 'Rollback'")
+        .message("spec.gates.onFailed: a rollback is not rolled back by itself; use Hold or Cancel"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackSpec {

@@ -71,6 +71,9 @@ pub struct RollingUpdateTaskStatus {
     /// Of a task: the rollback that undoes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back_by: Option<RollbackRef>,
+    /// The Rollback that was created because a check of `spec.gates` failed. Once it is on record none is created any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic_rollback: Option<AutomaticRollback>,
     /// Says that the fields that decisions need are of one piece with what is displayed: a hash of the latter. None, or of
     /// something else: a version of the operator that does not have those fields has written since, and they are read from
     /// the conditions.
@@ -168,6 +171,17 @@ pub struct RollingUpdateTaskStatus {
     /// When progress was last written; progress alone is written at most every ten seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_time: Option<Time>,
+}
+
+/// A Rollback that the operator has created.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutomaticRollback {
+    /// Its name, in the same namespace.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// When.
+    pub time: Time,
 }
 
 /// Names a Rollback in the same namespace.

@@ -14,6 +14,7 @@ use super::decision::{Decision, Draft, Drafted, Event, Input, Next, Step};
 use super::progress::freeze;
 use super::requests::{approve, close, ingest, notify};
 use super::restore::record;
+use super::rollback::automatic;
 use super::stages::{adoption, stage};
 use super::wanted::Wanted;
 use super::{deletion, events, times};
@@ -150,6 +151,8 @@ impl<'a> Engine<'a> for Context<'a> {
         if let Some(by) = self.rolled_back_by {
             status.rolled_back_by = Some(by.clone());
         }
+        automatic::create(self, decision);
+        let status = &mut decision.status;
         if deletion::is_finished(status) && !deletion::is_finished(old) {
             status.completion_time = Some(Time(self.now()));
         }

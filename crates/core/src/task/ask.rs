@@ -8,6 +8,8 @@ use ess_rollout_api::v1alpha1::{Holder, RollbackRef, RollingUpdateTask, ScalingG
 use ess_rollout_cloud::{Answer, CloudError, ErrorClass, Execution, Outcome, Query};
 use jiff::Timestamp;
 
+use super::endpoints::{EndpointAnswer, EndpointError, EndpointQuery};
+
 /// The code of a [`CloudError`] that stands for an answer which is still waited for.
 pub(crate) const LATE: &str = "late";
 
@@ -91,9 +93,25 @@ pub enum Ask {
         /// The answer may be as old as this.
         since: Timestamp,
     },
+    /// What an endpoint of the operator's configuration says, at this time or later, by the operator's clock: one answer for all who
+    /// ask for it. Reply: [`Reply::Endpoint`].
+    Endpoint {
+        /// What.
+        query: EndpointQuery,
+        /// The answer may be as old as this.
+        since: Timestamp,
+    },
 }
 
 impl Ask {
+    /// Whether it is a fact of the cluster.
+    pub fn is_of_cluster(&self) -> bool {
+        !matches!(
+            self,
+            Self::Cloud(_) | Self::Recent { .. } | Self::Endpoint { .. }
+        )
+    }
+
     /// What of the cloud is asked for, if it is that.
     pub fn query(&self) -> Option<&Query> {
         match self {
@@ -130,6 +148,8 @@ pub enum Reply {
     Seen(Sight),
     /// The answer, or why there is none.
     Cloud(Result<Answer, CloudError>),
+    /// The answer of an endpoint, or why there is none.
+    Endpoint(Result<EndpointAnswer, EndpointError>),
 }
 
 /// What the poller has seen of an execution.

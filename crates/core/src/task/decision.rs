@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::reason::Reason;
-use ess_rollout_api::v1alpha1::{Place, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{Place, Rollback, ScalingGroupRecordStatus};
 use ess_rollout_cloud::{CloudError, Done, Mutation};
 use jiff::Timestamp;
 
 use super::ask::Ask;
+use super::endpoints::EndpointNames;
 
 /// What the operator's configuration says about every task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// Progress alone is written no more often than this.
     pub progress_interval: Duration,
+    /// The endpoints that checks may ask.
+    pub endpoints: EndpointNames,
 }
 
 impl Settings {
@@ -73,6 +76,8 @@ pub struct Decision<S> {
     pub execution_annotation: Option<String>,
     /// The record's next status, if it changes; the record is created first where there is none.
     pub record: Option<ScalingGroupRecordStatus>,
+    /// A Rollback that is to be there, of a name that nobody else gives; one that is there already stays as it is.
+    pub rollback: Option<Box<Rollback>>,
     /// Whether the object goes although its record cannot be written: its deletion was forced, or its
     /// time is up. The next decision is told why ([`crate::rollout::Input::record_lost`]), and the
     /// record is all that is not written.
@@ -100,6 +105,7 @@ impl<S> Decision<S> {
             finalizer: None,
             execution_annotation: None,
             record: None,
+            rollback: None,
             lets_go_anyway: false,
             status,
             work: None,
@@ -115,6 +121,7 @@ impl<S> Decision<S> {
         self.finalizer.is_none()
             && self.execution_annotation.is_none()
             && self.record.is_none()
+            && self.rollback.is_none()
             && self.work.is_none()
             && !self.delete
     }
@@ -133,6 +140,7 @@ impl<S> Decision<S> {
             finalizer: self.finalizer,
             execution_annotation: self.execution_annotation,
             record: self.record,
+            rollback: self.rollback,
             lets_go_anyway: self.lets_go_anyway,
             status: into(self.status),
             work: self.work,

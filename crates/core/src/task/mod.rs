@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`ask`], [`observation`], [`decision`] | what is asked for, what was told of it, and what comes out of it |
+//! | [`ask`], [`endpoints`], [`observation`], [`decision`] | what is asked for, what was told of it, and what comes out of it |
 //! | `step`, `object` | the driver; the object, where it runs, the record of its group |
 //! | `absence` | what an answer does not show, although it is on record |
 //! | `start`, `cancel`, `quiet` | an execution is started exactly once, ended before its time, and waited for until it can act no more |
@@ -21,6 +21,7 @@ pub mod conditions;
 pub mod decision;
 pub(crate) mod deletion;
 pub(crate) mod display;
+pub mod endpoints;
 pub mod ledger;
 pub(crate) mod object;
 pub mod observation;

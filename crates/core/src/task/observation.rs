@@ -14,6 +14,7 @@ use ess_rollout_cloud::{
 use jiff::Timestamp;
 
 use super::ask::{Ask, ConfigMap, ObjectRef, QueueEntry, Reply, Sight};
+use super::endpoints::{EndpointAnswer, EndpointError, EndpointQuery};
 
 /// What was told, all read after the object, and what is of the cloud after its group's record.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -151,6 +152,22 @@ impl Observation {
             Some(Reply::Cloud(Ok(answer))) => Ok(answer),
             Some(Reply::Cloud(Err(error))) => Err(Missing::Failed(Box::new(error.clone()))),
             _ => Err(Missing::Read(vec![ask])),
+        }
+    }
+
+    /// What an endpoint said then, or later; an error of its own is an answer.
+    pub(crate) fn endpoint(
+        &self,
+        query: &EndpointQuery,
+        since: Timestamp,
+    ) -> Fact<Result<&EndpointAnswer, &EndpointError>> {
+        let ask = Ask::Endpoint {
+            query: query.clone(),
+            since,
+        };
+        match self.replies.get(&ask) {
+            Some(Reply::Endpoint(told)) => Ok(told.as_ref()),
+            _ => Err(vec![ask]),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Whose turn a scaling group is: first come, first served.
+//! Whose turn a scaling group is: rollbacks first, then first come, first served.
 
 use super::object::Object;
 
@@ -12,8 +12,12 @@ pub(crate) fn before(object: &Object<'_>) -> Option<String> {
         ));
     }
     let ahead = object.ahead.filter(|_| !object.holds())?;
+    let why = match ahead.kind.as_str() {
+        "Rollback" => "undoes an update of the group",
+        _ => "was created earlier",
+    };
     Some(format!(
-        "{} {}/{} was created earlier and starts first",
+        "{} {}/{} {why} and starts first",
         ahead.kind, ahead.namespace, ahead.name
     ))
 }

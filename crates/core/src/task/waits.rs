@@ -188,6 +188,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::task::endpoints::EndpointNames;
 
     #[test]
     fn what_another_process_put_on_record_is_waited_out_from_when_this_one_began_to_act() {
@@ -201,6 +202,7 @@ mod tests {
             list_lag: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),
+            endpoints: EndpointNames::default(),
         };
         let waits = Waits {
             settings: &settings,

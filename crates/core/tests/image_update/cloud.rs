@@ -162,6 +162,7 @@ impl Cloud {
                 image: OLD_IMAGE.into(),
                 os_type: "linux".into(),
                 instance_type: "ecs.g7.large".into(),
+                addresses: Vec::new(),
             }),
             template: Some(Template {
                 name: "ACS-ESS-CreateImageAndUpdateScalingConfiguration".into(),

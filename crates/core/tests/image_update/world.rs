@@ -11,6 +11,7 @@ use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::Mutation;
 use ess_rollout_core::ask::{Ask, QueueEntry, Reply};
 use ess_rollout_core::decision::{Event, Next, Settings, WorkOutcome};
+use ess_rollout_core::endpoints::EndpointNames;
 use ess_rollout_core::image_update::{Decision, Input, Step, step};
 use ess_rollout_core::observation::Observation;
 use jiff::Timestamp;
@@ -120,6 +121,7 @@ impl World {
                 list_lag: Duration::from_secs(60),
                 poll_interval: Duration::from_secs(10),
                 progress_interval: Duration::from_secs(10),
+                endpoints: EndpointNames::default(),
             },
             names_verified: true,
             skew: 0,
@@ -273,6 +275,7 @@ impl World {
             }
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
             Ask::Cloud(query) | Ask::Recent { query, .. } => Reply::Cloud(self.cloud.answer(query)),
+            Ask::Endpoint { .. } => unreachable!("an image update has no checks"),
             Ask::Task { .. }
             | Ask::ConfigMap { .. }
             | Ask::RolledBackBy

@@ -2,6 +2,7 @@
 
 use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, condition};
+use ess_rollout_core::endpoints::EndpointNames;
 use ess_rollout_core::rollout::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ pub fn settings() -> Settings {
         list_lag: std::time::Duration::from_secs(60),
         poll_interval: std::time::Duration::from_secs(10),
         progress_interval: std::time::Duration::from_secs(10),
+        endpoints: EndpointNames::default(),
     }
 }
 

@@ -324,6 +324,7 @@ impl Cloud {
                     image: OLD_IMAGE.into(),
                     os_type: "linux".into(),
                     instance_type: "ecs.g7.large".into(),
+                    addresses: Vec::new(),
                 })
                 .collect(),
             configuration_image: OLD_IMAGE.into(),

@@ -13,7 +13,7 @@ use crate::world::World;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-fn alarm(id: &str, state: AlarmState) -> Alarm {
+pub fn alarm(id: &str, state: AlarmState) -> Alarm {
     Alarm {
         id: id.into(),
         name: format!("name of {id}"),

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use ess_rollout_api::v1alpha1::Rollback;
 use ess_rollout_api::v1alpha1::{
     ActionState, ActionTarget, ConfigMapKeyRef, RollbackSpec, RollingUpdateTask,
     RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
@@ -15,6 +16,7 @@ use ess_rollout_cloud::{
     Answer, CloudError, Done, ErrorClass, ExecutionFilter, Mutation, NotifyType, Query,
 };
 use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply, Seen, Sight};
+use ess_rollout_core::endpoints::{EndpointAnswer, EndpointError, EndpointQuery};
 use ess_rollout_core::rollout::{
     CallOutcome, Decision, Event, Input, Next, Observation, Settings, Spec, Step, Subject,
     WorkOutcome, step,
@@ -41,6 +43,7 @@ pub enum Crash {
     Finalizer,
     Annotation,
     Record,
+    Rollback,
     Status,
     Mutation,
 }
@@ -80,6 +83,12 @@ pub struct World {
     pub asked: RefCell<Vec<&'static str>>,
     /// How old the answers might have been that all who ask share: which query it was, and since when they had to be true.
     pub shared: RefCell<Vec<(&'static str, Timestamp)>>,
+    /// The rollbacks that were created.
+    pub rollbacks: Vec<Rollback>,
+    /// What endpoints of the operator's configuration answer, by their names.
+    pub endpoints: BTreeMap<&'static str, Result<EndpointAnswer, EndpointError>>,
+    /// What they were asked, and since when the answer had to be true.
+    pub endpoints_asked: RefCell<Vec<(EndpointQuery, Timestamp)>>,
     /// How long until its turn to start.
     pub start_turn: std::time::Duration,
     /// Whether the poller sees how far executions are.
@@ -141,6 +150,9 @@ impl World {
             older: false,
             asked: RefCell::default(),
             shared: RefCell::default(),
+            rollbacks: Vec::new(),
+            endpoints: BTreeMap::new(),
+            endpoints_asked: RefCell::default(),
             start_turn: std::time::Duration::ZERO,
             glances: false,
             late: None,
@@ -268,6 +280,11 @@ impl World {
                         .map_or(Sight::Unknown, |seen| Sight::Seen(Box::new(seen))),
                 )
             }
+            Ask::Endpoint { query, since } => {
+                let mut asked = self.endpoints_asked.borrow_mut();
+                asked.push((query.clone(), *since));
+                Reply::Endpoint(self.endpoints[query.endpoint()].clone())
+            }
             Ask::Cloud(query) | Ask::Recent { query, .. } => {
                 self.asked.borrow_mut().push(query_name(query));
                 if let Ask::Recent { since, .. } = ask {
@@ -384,6 +401,15 @@ impl World {
                 }
                 self.write_record(record);
                 if dies(Crash::Record) {
+                    return;
+                }
+            }
+            if let Some(rollback) = decision.rollback {
+                let same = |there: &Rollback| there.metadata.name == rollback.metadata.name;
+                if !self.rollbacks.iter().any(same) {
+                    self.rollbacks.push(*rollback);
+                }
+                if dies(Crash::Rollback) {
                     return;
                 }
             }

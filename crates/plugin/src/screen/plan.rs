@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ess_rollout_api::v1alpha1::{Plan, SuspensionPolicy};
+use ess_rollout_api::v1alpha1::{GateFailurePolicy, Plan, SuspensionPolicy};
 use jiff::Timestamp;
 
 use super::page::{Page, Style, counted, wrapped};
@@ -46,6 +46,27 @@ fn head(page: &mut Page, rollout: &Rollout, plan: &Plan) {
     }
     if gates.is_some_and(|gates| gates.load_balancer.is_some()) {
         facts.push("load balancers are asked".to_owned());
+    }
+    let names = |all: &mut dyn Iterator<Item = &String>| {
+        let all: Vec<&str> = all.map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    };
+    let measured = names(
+        &mut gates
+            .iter()
+            .flat_map(|gates| &gates.metrics)
+            .map(|m| &m.name),
+    );
+    facts.extend(measured.map(|names| format!("{names} measured")));
+    let asked = names(
+        &mut gates
+            .iter()
+            .flat_map(|gates| &gates.webhooks)
+            .map(|w| &w.name),
+    );
+    facts.extend(asked.map(|names| format!("{names} asked")));
+    if gates.is_some_and(|gates| gates.on_failed == GateFailurePolicy::Rollback) {
+        facts.push("rolled back by itself when a check fails".to_owned());
     }
     if policy.windows.window.is_some() {
         facts.push("in its window".to_owned());

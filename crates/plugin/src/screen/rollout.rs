@@ -111,6 +111,10 @@ fn head(page: &mut Page, rollout: &Rollout) {
         ));
     }
     checks(page, rollout);
+    let undone_by = status.automatic_rollback.as_ref();
+    if let Some(undo) = undone_by.filter(|_| status.rolled_back_by.is_none()) {
+        page.plain(&format!("  rollback/{} undoes it", undo.name));
+    }
     let mut said = "to go on:";
     for next in rollout.next_commands() {
         // Not cut: it is there to be copied.
@@ -135,7 +139,12 @@ fn checks(page: &mut Page, rollout: &Rollout) {
             "" => String::new(),
             why => format!(": {why}"),
         };
-        page.plain(&format!("  check {name} {verdict} for {since}{why}"));
+        let value = match check.value.as_str() {
+            // The reason has it.
+            value if value.is_empty() || !check.message.is_empty() => String::new(),
+            value => format!(" with {value}"),
+        };
+        page.plain(&format!("  check {name} {verdict}{value} for {since}{why}"));
     }
 }
 

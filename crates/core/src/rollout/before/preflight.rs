@@ -168,6 +168,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
         content.record(&mut plan);
     }
     ctx.update.complete(observation, &mut plan)?;
+    unless(rollback::automatic::no_way_back(ctx, &plan))?;
     Ok(Ready {
         plan,
         template_version: template.version.clone(),

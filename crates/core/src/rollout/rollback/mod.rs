@@ -6,7 +6,9 @@
 //! | a suspended source is cancelled, and the group taken over from it in one write | [`takeover`] |
 //! | which instances it reaches, and by which call | [`scope`] |
 //! | the parameters of that call: the public template's rollback, or a fresh update | [`call`] |
+//! | one that a failed check asks for is made | [`automatic`] |
 
+pub(super) mod automatic;
 pub(super) mod call;
 mod checks;
 mod foreign;

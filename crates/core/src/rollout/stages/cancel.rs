@@ -28,7 +28,7 @@ pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Opt
     } else if freeze::cancels(ctx, status) {
         "FrozenTooLong"
     } else if gate::cancels(ctx, status) {
-        "GateFailed"
+        gate::CANCELLED
     } else {
         return None;
     };

@@ -100,6 +100,7 @@ impl Cloud {
                     state: "Running".into(),
                 })
                 .collect(),
+            addresses: Vec::new(),
         };
         let ids = cloud.instances.iter().map(|instance| &instance.id);
         cloud.container_groups = ids.map(group).collect();

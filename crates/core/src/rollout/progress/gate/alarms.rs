@@ -36,14 +36,7 @@ pub(super) fn check(
             let answers = ask(ctx, gates, &queries(alarms, own), after)?;
             Ok(judge(alarms, own, &answers))
         }
-        Err(Missing::Failed(error)) => {
-            let (verdict, message) = unanswered(&error);
-            Ok(vec![Found {
-                name: OF_GROUP,
-                verdict,
-                message,
-            }])
-        }
+        Err(Missing::Failed(error)) => Ok(vec![Found::new(OF_GROUP, unanswered(&error))]),
         Err(missing) => Err(missing),
     }
 }
@@ -187,23 +180,14 @@ fn told<'t>(
 fn judge(alarms: &AlarmGate, own: Own<'_>, answers: &Answers<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     if let Some(answer) = by_id(alarms).and_then(|query| told(answers, &query)) {
-        let (verdict, message) = match answer {
+        let told = match answer {
             Err(error) => unanswered(error),
             Ok(rules) => judge_rules(alarms, rules),
         };
-        found.push(Found {
-            name: BY_ID,
-            verdict,
-            message,
-        });
+        found.push(Found::new(BY_ID, told));
     }
     if alarms.from_scaling_group {
-        let (verdict, message) = judge_group(alarms, own, answers);
-        found.push(Found {
-            name: OF_GROUP,
-            verdict,
-            message,
-        });
+        found.push(Found::new(OF_GROUP, judge_group(alarms, own, answers)));
     }
     found
 }

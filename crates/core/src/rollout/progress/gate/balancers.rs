@@ -7,24 +7,21 @@
 use std::collections::BTreeSet;
 
 use ess_rollout_api::v1alpha1::{
-    BalancedInstances, Gates, InstanceState, InstanceStatus, LoadBalancerGate,
-    RollingUpdateTaskStatus, Verdict,
+    BalancedInstances, Gates, LoadBalancerGate, RollingUpdateTaskStatus, Verdict,
 };
 use ess_rollout_cloud::{
-    Answer, BackendServer, BalancerProduct, HealthOfGroup, HealthOfServer, LifecycleState, Query,
-    ScalingGroup, ServerGroup, ServerHealth,
+    Answer, BackendServer, BalancerProduct, HealthOfGroup, HealthOfServer, Query, ScalingGroup,
+    ServerGroup, ServerHealth,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::check::{Answers, Found, NAMED, Unusable, seldom, slot, unanswered};
+use super::check::{Answers, Found, NAMED, Unanswered, Unusable, seldom, slot, unanswered};
+use super::whose::Whose;
 use crate::rollout::context::Context;
 use crate::task::conditions::named;
 use crate::task::observation::Known;
 
 const NAME: &str = "loadBalancer";
-
-/// What it comes to that something was not answered.
-type Unanswered = (Verdict, String);
 
 /// What they say in this interval, of a pause: while a batch is under way its instances are meant to be out of service.
 pub(super) fn check(
@@ -35,8 +32,7 @@ pub(super) fn check(
     let Some(pause) = status.pause.as_ref() else {
         return Ok(Vec::new());
     };
-    let of_batch = |instance: &InstanceStatus| instance.batch == pause.id;
-    let whose = updated(status, of_batch).map_or(Whose::InService, Whose::These);
+    let whose = Whose::of_batch(status, pause.id);
     since(ctx, gates, pause.since.0, whose)
 }
 
@@ -47,16 +43,7 @@ pub(super) fn at_end(
     status: &RollingUpdateTaskStatus,
     ended: Timestamp,
 ) -> Known<Vec<Found>> {
-    let whose = updated(status, |_| true).map_or(Whose::InService, Whose::OfTheseInService);
-    since(ctx, gates, ended, whose)
-}
-
-/// Whose health counts, where not all of the group are asked about.
-enum Whose {
-    These(BTreeSet<String>),
-    /// The group scales again: who has left it since is not looked for.
-    OfTheseInService(BTreeSet<String>),
-    InService,
+    since(ctx, gates, ended, Whose::of_all_batches(status))
 }
 
 /// What they say of these instances, which may be unhealthy for some time since then.
@@ -80,18 +67,9 @@ fn since(ctx: &Context<'_>, gates: &Gates, back: Timestamp, whose: Whose) -> Kno
         BalancedInstances::Batch => whose,
         BalancedInstances::Group => Whose::InService,
     };
-    let serving = match &whose {
-        Whose::These(_) => Ok(BTreeSet::new()),
-        Whose::OfTheseInService(_) | Whose::InService => in_service(ctx, &mut answers, since)?,
-    };
-    let serving = match serving {
-        Ok(serving) => serving,
+    let instances = match whose.ids(ctx, &mut answers, since)? {
+        Ok(instances) => instances,
         Err(unanswered) => return Ok(found(unanswered)),
-    };
-    let instances = match whose {
-        Whose::These(these) => these,
-        Whose::OfTheseInService(these) => these.intersection(&serving).cloned().collect(),
-        Whose::InService => serving,
     };
     let over = grace(gates).is_some_and(|grace| ctx.now() >= back + grace);
     Ok(found(judge(server_groups, &instances, &answers, over)))
@@ -123,7 +101,7 @@ pub(super) fn at_start(
     let instances = match gate.scope {
         // None is updated yet.
         BalancedInstances::Batch => Ok(BTreeSet::new()),
-        BalancedInstances::Group => in_service(ctx, &mut answers, since)?,
+        BalancedInstances::Group => Whose::InService.ids(ctx, &mut answers, since)?,
     };
     let unusable = answers.refused();
     if let Some(why) = unusable.or_else(|| unusable_of(&group.server_groups, &answers)) {
@@ -135,48 +113,8 @@ pub(super) fn at_start(
     })))
 }
 
-fn found((verdict, message): (Verdict, String)) -> Vec<Found> {
-    vec![Found {
-        name: NAME,
-        verdict,
-        message,
-    }]
-}
-
-/// The instances that were updated, of these; `None`: there are so many that they are not on record.
-fn updated(
-    status: &RollingUpdateTaskStatus,
-    of: impl Fn(&InstanceStatus) -> bool,
-) -> Option<BTreeSet<String>> {
-    let updated = status
-        .instances
-        .iter()
-        .filter(|instance| of(instance) && instance.state == InstanceState::Succeeded);
-    let updated = updated.map(|instance| instance.id.clone()).collect();
-    status.instances_truncated.is_none().then_some(updated)
-}
-
-/// The instances of the group that serve.
-fn in_service<'a>(
-    ctx: &Context<'a>,
-    answers: &mut Answers<'a>,
-    since: Timestamp,
-) -> Known<Result<BTreeSet<String>, Unanswered>> {
-    let query = Query::ScalingInstances {
-        group: ctx.group.clone(),
-    };
-    answers.ask(ctx, [query.clone()], since)?;
-    let serves = |state: &LifecycleState| {
-        [LifecycleState::InService, LifecycleState::Protected].contains(state)
-    };
-    Ok(match answers.told(&query) {
-        Some(Ok(Answer::ScalingInstances(members))) => {
-            let serving = members.iter().filter(|member| serves(&member.state));
-            Ok(serving.map(|member| member.id.clone()).collect())
-        }
-        Some(Err(error)) => Err(unanswered(error)),
-        _ => Ok(BTreeSet::new()),
-    })
+fn found(told: (Verdict, String)) -> Vec<Found> {
+    vec![Found::new(NAME, told)]
 }
 
 // ---- what is asked

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
 use crate::task::conditions::shorten;
+use crate::task::endpoints::EndpointError;
 use crate::task::observation::{Known, Missing};
 
 /// The most bytes of what a check says (CRD: `status.gate.checks.message`).
@@ -22,15 +23,29 @@ const SELDOM: SignedDuration = SignedDuration::from_mins(10);
 /// Why a check could never pass, and how to mend that.
 pub(super) struct Unusable(pub(super) String);
 
+/// What it comes to that something was not answered.
+pub(super) type Unanswered = (Verdict, String);
+
 /// What a check comes to, and why, if it has not passed.
 #[derive(Clone)]
 pub(super) struct Found {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) verdict: Verdict,
     pub(super) message: String,
+    /// Of a measurement.
+    pub(super) value: String,
 }
 
 impl Found {
+    pub(super) fn new(name: impl Into<String>, (verdict, message): (Verdict, String)) -> Self {
+        Self {
+            name: name.into(),
+            verdict,
+            message,
+            value: String::new(),
+        }
+    }
+
     /// What is to be decided because of it.
     pub(super) fn verdict(&self, ctx: &Context<'_>, verdict: Verdict) -> GateVerdict {
         let message = format!("{}: {}", self.name, self.message);
@@ -47,31 +62,52 @@ pub(super) fn first(found: &[Found], verdict: Verdict) -> Option<&Found> {
     found.iter().find(|found| found.verdict == verdict)
 }
 
-/// Shows what the checks came to, for people.
+/// Shows what the checks came to, for people. Of a measurement of which nothing but the number is another it stays as it was said
+/// first: that changes at each look, and nothing is written because of it.
 pub(super) fn show(ctx: &Context<'_>, gate: &mut GateStatus, found: &[Found]) {
     let before = std::mem::take(&mut gate.checks);
     let status = |found: &Found| {
         let mut before = before.iter();
         let same = before.find(|check| check.name == found.name && check.verdict == found.verdict);
+        let alike = |same: &&CheckStatus| {
+            let (then, now) = (&same.message, shorten(&found.message, MESSAGE_MAX));
+            let measured = !same.value.is_empty() && !found.value.is_empty();
+            measured && but_for_numbers(then).eq(but_for_numbers(&now))
+        };
+        if let Some(same) = same.filter(alike) {
+            return same.clone();
+        }
         CheckStatus {
-            name: found.name.to_owned(),
+            name: found.name.clone(),
             verdict: found.verdict,
             since: same.map_or_else(|| Time(ctx.now()), |same| same.since.clone()),
+            value: found.value.clone(),
             message: shorten(&found.message, MESSAGE_MAX),
         }
     };
     gate.checks = found.iter().map(status).collect();
 }
 
-/// Checks of both kinds; what either of them has to read is read at once.
-pub(super) fn both<T>(alarms: Known<T>, balancers: Known<T>) -> Known<[T; 2]> {
-    match (alarms, balancers) {
-        (Ok(alarms), Ok(balancers)) => Ok([alarms, balancers]),
-        (Err(Missing::Read(mut asks)), Err(Missing::Read(more))) => {
-            asks.extend(more);
-            Err(Missing::Read(asks))
+/// Without what a number is written with.
+fn but_for_numbers(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.chars()
+        .filter(|c| !c.is_ascii_digit() && !matches!(c, '.' | '-'))
+}
+
+/// Checks of all kinds; what any of them has to read is read at once.
+pub(super) fn all<T>(kinds: impl IntoIterator<Item = Known<T>>) -> Known<Vec<T>> {
+    let (mut found, mut asks, mut failed) = (Vec::new(), Vec::new(), None);
+    for kind in kinds {
+        match kind {
+            Ok(of_kind) => found.push(of_kind),
+            Err(Missing::Read(more)) => asks.extend(more),
+            Err(missing) => failed = failed.or(Some(missing)),
         }
-        (Err(missing), _) | (_, Err(missing)) => Err(missing),
+    }
+    match failed {
+        Some(missing) => Err(missing),
+        None if asks.is_empty() => Ok(found),
+        None => Err(Missing::Read(asks)),
     }
 }
 
@@ -138,8 +174,17 @@ impl<'a> Answers<'a> {
     }
 }
 
+/// What it comes to that an endpoint gave no answer.
+pub(super) fn unanswered_by(error: &EndpointError) -> Unanswered {
+    let message = match error.needs_person {
+        true => error.message.clone(),
+        false => format!("endpoint {} gave no answer: {}", error.endpoint, error.code),
+    };
+    (Verdict::Inconclusive, message)
+}
+
 /// Without the request id, which changes at each try.
-pub(super) fn unanswered(error: &CloudError) -> (Verdict, String) {
+pub(super) fn unanswered(error: &CloudError) -> Unanswered {
     let grant = error.missing_action.as_ref();
     let grant = grant.map_or_else(String::new, |action| format!("; grant {action}"));
     let message = format!("{} gave no answer: {}{grant}", error.call, error.code);

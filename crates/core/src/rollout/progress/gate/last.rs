@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::check::{self, interval, slot};
-use super::{alarms, balancers};
+use super::{alarms, balancers, metrics, webhooks};
 use crate::rollout::context::Context;
 use crate::task::observation::Known;
 
@@ -51,8 +51,8 @@ fn last_pause(status: &RollingUpdateTaskStatus) -> i32 {
     status.batches.last().map_or(0, |batch| batch.index)
 }
 
-/// Makes the checks once more, and puts on record what they come to. Alarms count as long as the last soak does, load balancers in
-/// any case.
+/// Makes the checks once more, and puts on record what they come to. Load balancers count in any case, the others as long as the last
+/// soak does.
 pub(in crate::rollout) fn look(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
@@ -87,11 +87,15 @@ fn made(
         });
     }
     let soak = final_soak(gates);
-    let alarms = match gates.final_soak_seconds {
-        Some(_) => alarms::check(ctx, gates, status, Some(since.0)),
-        None => Ok(Vec::new()),
-    };
-    let found = check::both(alarms, balancers::at_end(ctx, gates, status, since.0))?.concat();
+    let mut kinds = Vec::new();
+    if gates.final_soak_seconds.is_some() {
+        let about = (gate.pause_id, since.0);
+        kinds.push(alarms::check(ctx, gates, status, Some(since.0)));
+        kinds.push(metrics::at_end(ctx, gates, status, about));
+        kinds.push(webhooks::at_end(ctx, gates, status, about));
+    }
+    kinds.push(balancers::at_end(ctx, gates, status, since.0));
+    let found = check::all(kinds)?.concat();
     check::show(ctx, gate, &found);
     if let Some(failed) = check::first(&found, Verdict::Fail) {
         let verdict = failed.verdict(ctx, Verdict::Fail);
@@ -100,9 +104,14 @@ fn made(
         return Ok(AtEnd::Failed(message));
     }
     let unclear = check::first(&found, Verdict::Inconclusive);
-    // As long as an instance may be unhealthy it may be that nothing is known of it.
-    let grace = balancers::grace(gates).filter(|_| unclear.is_some());
-    let until = since.0 + grace.unwrap_or_default().max(soak);
+    // As long as an instance may be unhealthy it may be that nothing is known of it, and what is asked later says nothing yet.
+    let grace = balancers::grace(gates).unwrap_or_default();
+    let grace = match (unclear, gates.final_soak_seconds) {
+        (None, _) => SignedDuration::ZERO,
+        (Some(_), None) => grace,
+        (Some(_), Some(_)) => grace.max(metrics::longest_delay(gates)),
+    };
+    let until = since.0 + grace.max(soak);
     if ctx.now() < until {
         // No more than changes: the message is written when it does.
         let said = match unclear {

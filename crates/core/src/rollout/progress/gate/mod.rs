@@ -7,8 +7,9 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`alarms`], [`balancers`] | a kind of check each: what it asks, and what that comes to |
+//! | [`alarms`], [`balancers`], [`metrics`], [`webhooks`] | a kind of check each: what it asks, and what that comes to |
 //! | [`last`] | the checks after the last batch, which hold nothing any more but the verdict |
+//! | [`whose`] | whose instances they are about |
 //! | [`check`] | what they have in common, answers that all who ask the same share among it |
 
 use std::time::Duration;
@@ -32,6 +33,9 @@ mod alarms;
 mod balancers;
 mod check;
 pub(in crate::rollout) mod last;
+mod metrics;
+mod webhooks;
+mod whose;
 
 /// Why the checks hold the next batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,10 +112,12 @@ pub(super) fn look(
     let mut gate = before.unwrap_or_else(|| new(id));
     if gate.verdict.is_none() && is_due(ctx, gates, (status, besides), &mut gate) {
         let since = status.pause.as_ref().map(|pause| pause.since.0);
-        let found = check::both(
+        let found = check::all([
             alarms::check(ctx, gates, status, since),
             balancers::check(ctx, gates, status),
-        )?;
+            metrics::check(ctx, gates, status),
+            webhooks::check(ctx, gates, status),
+        ])?;
         take(ctx, gates, &mut gate, &found.concat());
     }
     status.gate = (gate != new(id)).then_some(gate);
@@ -271,10 +277,21 @@ fn timeout(gates: &Gates) -> SignedDuration {
     SignedDuration::from_secs(gates.timeout_seconds.unwrap_or(Gates::TIMEOUT).into())
 }
 
+/// The reason of a cancellation because of them (`status.cancellation.reason`).
+pub(in crate::rollout) const CANCELLED: &str = "GateFailed";
+
 /// Whether the update is to be cancelled because of them.
 pub(in crate::rollout) fn cancels(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
     let gates = ctx.spec.policy.gates.as_ref();
-    let cancels = gates.is_some_and(|gates| gates.on_failed == GateFailurePolicy::Cancel);
+    let cancels = gates.is_some_and(|gates| match gates.on_failed {
+        GateFailurePolicy::Hold => false,
+        GateFailurePolicy::Cancel => true,
+        // In a pause the rollback takes the group over from it, as it is; where a person has deleted that, what was found then is
+        // still on record when the next batch begins.
+        GateFailurePolicy::Rollback => {
+            status.pause.is_none() && status.automatic_rollback.is_none()
+        }
+    });
     let verdict = status.gate.as_ref().and_then(|gate| gate.verdict.as_ref());
     cancels && verdict.is_some_and(|verdict| verdict.verdict == Verdict::Fail)
 }
@@ -294,12 +311,19 @@ pub(in crate::rollout) fn event(
     if before.is_some_and(|before| before.verdict.as_ref() == Some(verdict)) {
         return None;
     }
-    let then = match cancels(ctx, new) {
+    let rolled_back = new.automatic_rollback.as_ref();
+    let then = match (cancels(ctx, new), rolled_back) {
+        (_, Some(rollback)) => {
+            format!(
+                "Rollback {} undoes the update (spec.gates.onFailed)",
+                rollback.name
+            )
+        }
         _ if new.result.is_some() => {
             "the update has ended, and is not Verified (spec.gates)".to_owned()
         }
-        true => "the update is cancelled (spec.gates.onFailed)".to_owned(),
-        false => format!("the pause after batch {} waits for a person", gate.pause_id),
+        (true, None) => "the update is cancelled (spec.gates.onFailed)".to_owned(),
+        (false, None) => format!("the pause after batch {} waits for a person", gate.pause_id),
     };
     let note = format!("{}; {then}", verdict.message);
     Some(Event::warning(reason(verdict), "Check", note))
@@ -324,12 +348,14 @@ pub(in crate::rollout) fn at_start(ctx: &Context<'_>, group: &ScalingGroup) -> K
     let Some(gates) = checks(ctx) else {
         return Ok(AtStart::Nothing);
     };
-    let both = check::both(
+    let kinds = check::all([
+        Ok(webhooks::at_start(ctx, gates)),
         alarms::at_start(ctx, gates, group),
         balancers::at_start(ctx, gates, group),
-    )?;
+        metrics::at_start(ctx, gates),
+    ])?;
     let mut found = Vec::new();
-    for of_kind in both {
+    for of_kind in kinds {
         match of_kind {
             Ok(of_kind) => found.extend(of_kind),
             Err(Unusable(why)) => return Ok(AtStart::Unusable(why)),

@@ -1,0 +1,85 @@
+//! Whose instances a check is about: those of the batch that has ended, all that were updated, all that serve.
+
+use std::collections::BTreeSet;
+
+use ess_rollout_api::v1alpha1::{InstanceState, InstanceStatus, RollingUpdateTaskStatus};
+use ess_rollout_cloud::{Answer, LifecycleState, Query};
+use jiff::Timestamp;
+
+use super::check::{Answers, Unanswered, unanswered};
+use crate::rollout::context::Context;
+use crate::task::observation::Known;
+
+/// Who is asked about.
+pub(super) enum Whose {
+    /// These.
+    These(BTreeSet<String>),
+    /// The group scales again: who has left it since is not looked for.
+    OfTheseInService(BTreeSet<String>),
+    /// All that serve.
+    InService,
+}
+
+impl Whose {
+    /// Those that a batch has updated; where they are not on record, all that serve.
+    pub(super) fn of_batch(status: &RollingUpdateTaskStatus, batch: i32) -> Self {
+        let of_batch = |instance: &InstanceStatus| instance.batch == batch;
+        updated(status, of_batch).map_or(Self::InService, Self::These)
+    }
+
+    /// All that were updated, as far as they are still there.
+    pub(super) fn of_all_batches(status: &RollingUpdateTaskStatus) -> Self {
+        updated(status, |_| true).map_or(Self::InService, Self::OfTheseInService)
+    }
+
+    /// Their ids; an error: the group does not tell who serves.
+    pub(super) fn ids<'a>(
+        self,
+        ctx: &Context<'a>,
+        answers: &mut Answers<'a>,
+        since: Timestamp,
+    ) -> Known<Result<BTreeSet<String>, Unanswered>> {
+        Ok(match self {
+            Self::These(these) => Ok(these),
+            Self::InService => in_service(ctx, answers, since)?,
+            Self::OfTheseInService(these) => in_service(ctx, answers, since)?
+                .map(|serving| these.intersection(&serving).cloned().collect()),
+        })
+    }
+}
+
+/// The instances that were updated, of these; `None`: there are so many that they are not on record.
+fn updated(
+    status: &RollingUpdateTaskStatus,
+    of: impl Fn(&InstanceStatus) -> bool,
+) -> Option<BTreeSet<String>> {
+    let updated = status
+        .instances
+        .iter()
+        .filter(|instance| of(instance) && instance.state == InstanceState::Succeeded);
+    let updated = updated.map(|instance| instance.id.clone()).collect();
+    status.instances_truncated.is_none().then_some(updated)
+}
+
+/// The instances of the group that serve.
+fn in_service<'a>(
+    ctx: &Context<'a>,
+    answers: &mut Answers<'a>,
+    since: Timestamp,
+) -> Known<Result<BTreeSet<String>, Unanswered>> {
+    let query = Query::ScalingInstances {
+        group: ctx.group.clone(),
+    };
+    answers.ask(ctx, [query.clone()], since)?;
+    let serves = |state: &LifecycleState| {
+        [LifecycleState::InService, LifecycleState::Protected].contains(state)
+    };
+    Ok(match answers.told(&query) {
+        Some(Ok(Answer::ScalingInstances(members))) => {
+            let serving = members.iter().filter(|member| serves(&member.state));
+            Ok(serving.map(|member| member.id.clone()).collect())
+        }
+        Some(Err(error)) => Err(unanswered(error)),
+        _ => Ok(BTreeSet::new()),
+    })
+}

@@ -1,0 +1,61 @@
+//! The endpoints of the operator's configuration, without a wire.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ess_emulator::state::alarms::AlarmState;
+use ess_rollout::endpoints::{Endpoints, Told};
+use ess_rollout_core::endpoints::{
+    EndpointAnswer, EndpointKind, EndpointNames, EndpointQuery, EndpointUse, WebhookVerdict,
+};
+use futures::future::BoxFuture;
+
+use crate::world::World;
+
+/// The endpoints that checks may ask.
+pub fn endpoints() -> EndpointNames {
+    let used = |kind| EndpointUse {
+        kind,
+        namespaces: None,
+    };
+    EndpointNames(BTreeMap::from([
+        ("prod".to_owned(), used(EndpointKind::Prometheus)),
+        ("qa".to_owned(), used(EndpointKind::Webhook)),
+    ]))
+}
+
+/// Endpoints that say what an alert rule of the cloud does: the one that is the query, or `rule-web`.
+pub struct RuleEndpoints(pub Arc<World>);
+
+impl Endpoints for RuleEndpoints {
+    fn ask<'a>(&'a self, query: &'a EndpointQuery) -> BoxFuture<'a, Told> {
+        let cloud = self.0.cloud();
+        let state = |rule: &str| {
+            let rules = &cloud.world.resources.alarms.rules;
+            rules.get(rule).map(|rule| rule.state)
+        };
+        let answer = match query {
+            EndpointQuery::Metric { query, .. } => {
+                let values = match state(query) {
+                    Some(AlarmState::Ok) => vec![0.0],
+                    Some(AlarmState::Alarm) => vec![1.0],
+                    _ => Vec::new(),
+                };
+                EndpointAnswer::Measured {
+                    series: values.len(),
+                    values,
+                    partial: false,
+                }
+            }
+            EndpointQuery::Webhook(_) => EndpointAnswer::Said {
+                verdict: match state("rule-web") {
+                    Some(AlarmState::Ok) => WebhookVerdict::Pass,
+                    Some(AlarmState::Alarm) => WebhookVerdict::Fail,
+                    _ => WebhookVerdict::Wait,
+                },
+                reason: String::new(),
+            },
+        };
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
