@@ -4,7 +4,7 @@
 mod answers;
 mod calls;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ use crate::state::behaviour::Switches;
 use crate::state::call::Service;
 use crate::state::faults::Fault;
 use crate::state::ram::Policy;
-use crate::state::time::{advance_problem, later, scale_problem, seconds};
+use crate::state::time::{advance_problem, scale_problem, seconds};
 use answers::{answer, read, refuse};
 use calls::call_as;
 
@@ -55,16 +55,41 @@ struct AlarmChange {
     state: AlarmState,
 }
 
+/// What the client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// At once.
+    Answer(Response),
+    /// What [`clock`] says, once it shows this time: see [`Cloud::heading`].
+    ClockAt(Timestamp),
+}
+
 /// Answers one request of the control API.
 pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Response {
+    match begin(cloud, request, wall_now) {
+        Outcome::Answer(response) => response,
+        Outcome::ClockAt(at) => {
+            cloud.advance_to(at);
+            clock(cloud)
+        }
+    }
+}
+
+/// The same for a server, which lets the clock move while it answers others.
+pub fn begin(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outcome {
     let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let before = (cloud.world.journal.len(), cloud.now());
-    let response = route(cloud, request, &parts, wall_now).unwrap_or_else(|refused| refused);
-    if response.status < 400 {
+    let outcome = match (request.method.as_str(), parts.as_slice()) {
+        ("POST", ["clock"]) => set_clock(cloud, request),
+        _ => route(cloud, request, &parts, wall_now).map(Outcome::Answer),
+    };
+    let outcome = outcome.unwrap_or_else(Outcome::Answer);
+    let is_refused = matches!(&outcome, Outcome::Answer(response) if response.status >= 400);
+    if !is_refused {
         note(cloud, request, &parts, before);
     }
-    response
+    outcome
 }
 
 /// The answer to a request whose body is above `limit` bytes.
@@ -101,27 +126,6 @@ fn route(
     Ok(match (request.method.as_str(), parts) {
         ("GET", ["health"]) => answer(&json!({ "status": "ok" })),
         ("GET", ["clock"]) => clock(cloud),
-        ("POST", ["clock"]) => {
-            let change: ClockChange = read(request)?;
-            // Before anything is changed: what is refused changes nothing.
-            if let Some(problem) = change.scale.and_then(scale_problem) {
-                return Err(refuse(400, format!("scale {problem}")));
-            }
-            if let Some(by) = change.advance_seconds {
-                let problem = advance_problem(cloud.now(), cloud.world.started, by);
-                if let Some(problem) = problem {
-                    return Err(refuse(400, format!("advanceSeconds {problem}")));
-                }
-            }
-            let settings = &mut cloud.world.clock;
-            settings.scale = change.scale.unwrap_or(settings.scale);
-            settings.paused = change.paused.unwrap_or(settings.paused);
-            if let Some(by) = change.advance_seconds {
-                let to = later(cloud.now(), seconds(by));
-                cloud.advance_to(to);
-            }
-            clock(cloud)
-        }
         ("GET", ["journal"]) => journal(cloud, request),
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
@@ -233,13 +237,39 @@ fn tell(cloud: &mut Cloud, kind: TriggerKind, event: &Value) -> Result<Response,
     Ok(answer(&json!({ "started": started })))
 }
 
-fn clock(cloud: &Cloud) -> Response {
+/// What `GET clock` answers.
+pub fn clock(cloud: &Cloud) -> Response {
     answer(&json!({
         "now": cloud.now(),
         "scale": cloud.world.clock.scale,
         "paused": cloud.world.clock.paused,
         "nextDue": cloud.next_due(),
+        "advancingTo": cloud.heading(),
+        "behindSeconds": cloud.world.behind.as_secs_f64(),
     }))
+}
+
+fn set_clock(cloud: &mut Cloud, request: &Request) -> Result<Outcome, Response> {
+    let change: ClockChange = read(request)?;
+    // Before anything is changed: what is refused changes nothing.
+    if let Some(problem) = change.scale.and_then(scale_problem) {
+        return Err(refuse(400, format!("scale {problem}")));
+    }
+    if let Some(by) = change.advance_seconds {
+        let problem = advance_problem(cloud.destination(), cloud.world.started, by);
+        if let Some(problem) = problem {
+            return Err(refuse(400, format!("advanceSeconds {problem}")));
+        }
+    }
+    let settings = &mut cloud.world.clock;
+    settings.scale = change.scale.unwrap_or(settings.scale);
+    settings.paused = change.paused.unwrap_or(settings.paused);
+    // What it owed by the settings before is given up.
+    cloud.world.behind = SignedDuration::ZERO;
+    Ok(match change.advance_seconds {
+        Some(by) => Outcome::ClockAt(cloud.head_for(seconds(by))),
+        None => Outcome::Answer(clock(cloud)),
+    })
 }
 
 /// What is wrong with a filter of the journal, if anything is: one that nobody knows would let all pass.
