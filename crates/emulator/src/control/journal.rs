@@ -61,8 +61,8 @@ fn problem(cloud: &Cloud, filters: &[(String, String)]) -> Option<String> {
         }
     }
     if let Some(flag) = given("byOos") {
-        let is_flag = |known: &&str| known.eq_ignore_ascii_case(flag);
-        if !["true", "false"].iter().any(|known| is_flag(&known)) {
+        let flags = ["true", "false"];
+        if !flags.iter().any(|known| known.eq_ignore_ascii_case(flag)) {
             return Some(format!("byOos {flag} must be true or false"));
         }
     }
