@@ -17,6 +17,7 @@ mod signals;
 mod verify;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -47,6 +48,9 @@ enum Command {
     Verify(verify::Verifying),
 }
 
+/// How long the end waits for what is being worked on.
+const AT_THE_END: Duration = Duration::from_secs(1);
+
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
@@ -63,7 +67,12 @@ fn main() -> anyhow::Result<ExitCode> {
     match (cli.command, cli.serving) {
         (Some(Command::Probe(options)), _) => return probe::run(&runtime, &options),
         (Some(Command::Import(options)), _) => import::run(&runtime, &options)?,
-        (None, Some(options)) => runtime.block_on(serve::serve(options))?,
+        (None, Some(options)) => {
+            let served = runtime.block_on(serve::serve(options));
+            // Whoever ends it does not wait for the templates that run.
+            runtime.shutdown_timeout(AT_THE_END);
+            served?;
+        }
         // Done above, as it needs no runtime.
         (Some(Command::Verify(_)), _) => {}
         (None, None) => anyhow::bail!("--fixture is missing: a YAML file that describes the scene"),

@@ -212,7 +212,8 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
         () = server.ended() => anyhow::bail!("a listener ended unexpectedly"),
     }
     if let (Some(file), Some(scene)) = (&options.record, scene) {
-        let taken = server.shared.with(|cloud| recording::take(cloud, &scene));
+        let take = |cloud: &mut Cloud| recording::take(cloud, &scene);
+        let taken = server.shared.with(take).await;
         let recording = taken.context("nothing was recorded")?;
         recording.write(file).context("nothing was recorded")?;
         tracing::info!(file = %file.display(), calls = recording.calls.len(), "recorded");

@@ -3,8 +3,10 @@
 
 mod answers;
 mod calls;
+mod journal;
+mod twice;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,18 +14,18 @@ use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
 use crate::oos::{TriggerKind, event_problem};
-use crate::params;
-use crate::services::planned::{fault_problem, switches_problem};
+use crate::services::planned::{count_problem, fault_problem, health_problem, switches_problem};
+use crate::services::policies::policy_problem;
 use crate::state::activities::Trigger;
 use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::Switches;
-use crate::state::call::Service;
 use crate::state::faults::Fault;
 use crate::state::ram::Policy;
-use crate::state::time::{advance_problem, later, scale_problem, seconds};
-use answers::{answer, read, refuse};
+use crate::state::time::{advance_problem, scale_problem, seconds};
+use answers::{answer, no_body, no_query, read, refuse};
 use calls::call_as;
+use journal::journal;
 
 /// Every path of the control API begins so.
 pub const PREFIX: &str = "/_emulator/";
@@ -49,22 +51,63 @@ fn one() -> usize {
     1
 }
 
+fn scale(request: &Request) -> Result<Scale, Response> {
+    let scale: Scale = read(request)?;
+    match count_problem(scale.count) {
+        Some(problem) => Err(refuse(400, problem)),
+        None => Ok(scale),
+    }
+}
+
+fn policy(request: &Request) -> Result<Policy, Response> {
+    let policy: Policy = read(request)?;
+    match policy_problem(&policy) {
+        Some(problem) => Err(refuse(400, problem)),
+        None => Ok(policy),
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AlarmChange {
     state: AlarmState,
 }
 
+/// What the client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// At once.
+    Answer(Response),
+    /// What [`clock`] says, once it shows this time: see [`Cloud::heading`].
+    ClockAt(Timestamp),
+}
+
 /// Answers one request of the control API.
 pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Response {
+    match begin(cloud, request, wall_now) {
+        Outcome::Answer(response) => response,
+        Outcome::ClockAt(at) => {
+            cloud.advance_to(at);
+            clock(cloud)
+        }
+    }
+}
+
+/// The same for a server, which lets the clock move while it answers others.
+pub fn begin(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outcome {
     let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let before = (cloud.world.journal.len(), cloud.now());
-    let response = route(cloud, request, &parts, wall_now).unwrap_or_else(|refused| refused);
-    if response.status < 400 {
+    let outcome = looked_at(request, &parts).and_then(|()| match request.method.as_str() {
+        "POST" if parts == ["clock"] => set_clock(cloud, request),
+        _ => route(cloud, request, &parts, wall_now).map(Outcome::Answer),
+    });
+    let outcome = outcome.unwrap_or_else(Outcome::Answer);
+    let is_refused = matches!(&outcome, Outcome::Answer(response) if response.status >= 400);
+    if !is_refused {
         note(cloud, request, &parts, before);
     }
-    response
+    outcome
 }
 
 /// The answer to a request whose body is above `limit` bytes.
@@ -92,6 +135,19 @@ fn note(cloud: &mut Cloud, request: &Request, parts: &[&str], before: (usize, Ti
         .controlled(after, time, &request.method, &request.path, body);
 }
 
+/// Refuses a query or a body that nothing would look at.
+fn looked_at(request: &Request, parts: &[&str]) -> Result<(), Response> {
+    match (request.method.as_str(), parts) {
+        // It looks at its query by itself.
+        ("GET", ["journal"]) => no_body(request),
+        ("GET" | "DELETE", _) | ("POST", ["instances", _, "vanish" | "stop"]) => {
+            no_query(request)?;
+            no_body(request)
+        }
+        _ => no_query(request),
+    }
+}
+
 fn route(
     cloud: &mut Cloud,
     request: &Request,
@@ -101,27 +157,6 @@ fn route(
     Ok(match (request.method.as_str(), parts) {
         ("GET", ["health"]) => answer(&json!({ "status": "ok" })),
         ("GET", ["clock"]) => clock(cloud),
-        ("POST", ["clock"]) => {
-            let change: ClockChange = read(request)?;
-            // Before anything is changed: what is refused changes nothing.
-            if let Some(problem) = change.scale.and_then(scale_problem) {
-                return Err(refuse(400, format!("scale {problem}")));
-            }
-            if let Some(by) = change.advance_seconds {
-                let problem = advance_problem(cloud.now(), cloud.world.started, by);
-                if let Some(problem) = problem {
-                    return Err(refuse(400, format!("advanceSeconds {problem}")));
-                }
-            }
-            let settings = &mut cloud.world.clock;
-            settings.scale = change.scale.unwrap_or(settings.scale);
-            settings.paused = change.paused.unwrap_or(settings.paused);
-            if let Some(by) = change.advance_seconds {
-                let to = later(cloud.now(), seconds(by));
-                cloud.advance_to(to);
-            }
-            clock(cloud)
-        }
         ("GET", ["journal"]) => journal(cloud, request),
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
@@ -153,7 +188,7 @@ fn route(
             answer(&json!(cloud.world.switches))
         }
         ("PUT", ["principals", name]) => {
-            let policy: Policy = read(request)?;
+            let policy = policy(request)?;
             match cloud.world.ram.principals.get_mut(*name) {
                 Some(principal) => {
                     principal.policy = policy;
@@ -163,7 +198,7 @@ fn route(
             }
         }
         ("PUT", ["roles", name]) => {
-            let policy: Policy = read(request)?;
+            let policy = policy(request)?;
             let mut found = None;
             for role in cloud.world.ram.roles.values_mut() {
                 if role.name == *name {
@@ -175,14 +210,14 @@ fn route(
         }
         ("GET", ["state"]) => answer(&state(cloud)),
         ("POST", ["groups", id, "scaleOut"]) => {
-            let Scale { count, trigger } = read(request)?;
+            let Scale { count, trigger } = scale(request)?;
             activity(
                 crate::services::ess::scale_out(&mut cloud.world, id, count, trigger),
                 cloud,
             )
         }
         ("POST", ["groups", id, "scaleIn"]) => {
-            let Scale { count, trigger } = read(request)?;
+            let Scale { count, trigger } = scale(request)?;
             activity(
                 crate::services::ess::scale_in(&mut cloud.world, id, count, trigger),
                 cloud,
@@ -208,7 +243,7 @@ fn route(
         }
         ("POST", ["backendHealth"]) => {
             let rule: BackendHealthRule = read(request)?;
-            if let Some(problem) = rule.problem() {
+            if let Some(problem) = health_problem(&cloud.world, &rule) {
                 return Err(refuse(400, problem));
             }
             let now = cloud.now();
@@ -233,63 +268,39 @@ fn tell(cloud: &mut Cloud, kind: TriggerKind, event: &Value) -> Result<Response,
     Ok(answer(&json!({ "started": started })))
 }
 
-fn clock(cloud: &Cloud) -> Response {
+/// What `GET clock` answers.
+pub fn clock(cloud: &Cloud) -> Response {
     answer(&json!({
         "now": cloud.now(),
         "scale": cloud.world.clock.scale,
         "paused": cloud.world.clock.paused,
         "nextDue": cloud.next_due(),
+        "advancingTo": cloud.heading(),
+        "behindSeconds": cloud.world.behind.as_secs_f64(),
     }))
 }
 
-/// What is wrong with a filter of the journal, if anything is: one that nobody knows would let all pass.
-fn filter_problem(name: &str, value: &str) -> Option<String> {
-    let is_flag = || {
-        ["true", "false"]
-            .iter()
-            .any(|f| f.eq_ignore_ascii_case(value))
-    };
-    match name {
-        "since" | "action" | "principal" | "code" => None,
-        "service" if value.is_empty() || Service::parse(value).is_some() => None,
-        "service" => Some(format!("there is no service {value}")),
-        "byOos" if is_flag() => None,
-        "byOos" => Some("byOos must be true or false".to_owned()),
-        _ => Some(format!("the journal has no filter {name}")),
+fn set_clock(cloud: &mut Cloud, request: &Request) -> Result<Outcome, Response> {
+    let change: ClockChange = read(request)?;
+    // Before anything is changed: what is refused changes nothing.
+    if let Some(problem) = change.scale.and_then(scale_problem) {
+        return Err(refuse(400, format!("scale {problem}")));
     }
-}
-
-/// Filters: `since` (sequence number), `service`, `action`, `principal`, `byOos`, `code`.
-fn journal(cloud: &Cloud, request: &Request) -> Response {
-    let pairs = params::pairs(&request.query);
-    if let Some(problem) = pairs.iter().find_map(|(n, v)| filter_problem(n, v)) {
-        return refuse(400, problem);
+    if let Some(by) = change.advance_seconds {
+        let problem = advance_problem(cloud.destination(), cloud.world.started, by);
+        if let Some(problem) = problem {
+            return Err(refuse(400, format!("advanceSeconds {problem}")));
+        }
     }
-    let filter = |name: &str| {
-        pairs
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-    };
-    let since = match filter("since").map(str::parse) {
-        None => 0,
-        Some(Ok(since)) => since,
-        Some(Err(_)) => return refuse(400, "since must be a number"),
-    };
-    let same =
-        |name: &str, have: &str| filter(name).is_none_or(|want| want.eq_ignore_ascii_case(have));
-    let entries: Vec<Value> = cloud
-        .world
-        .journal
-        .since(since)
-        .filter(|e| same("service", e.service.map_or("", |s| s.name())))
-        .filter(|e| same("action", &e.action))
-        .filter(|e| same("principal", &e.principal))
-        .filter(|e| same("byOos", if e.by_oos { "true" } else { "false" }))
-        .filter(|e| same("code", &e.code))
-        .map(|e| json!(e))
-        .collect();
-    answer(&json!({ "entries": entries, "next": cloud.world.journal.next_seq() }))
+    let settings = &mut cloud.world.clock;
+    settings.scale = change.scale.unwrap_or(settings.scale);
+    settings.paused = change.paused.unwrap_or(settings.paused);
+    // What it owed by the settings before is given up.
+    cloud.world.behind = SignedDuration::ZERO;
+    Ok(match change.advance_seconds {
+        Some(by) => Outcome::ClockAt(cloud.head_for(seconds(by))),
+        None => Outcome::Answer(clock(cloud)),
+    })
 }
 
 /// Everything that the services hold, for people and for tests.

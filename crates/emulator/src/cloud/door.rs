@@ -218,12 +218,7 @@ fn action_of(call: &Call) -> String {
 fn without_instances(params: &Params, instances: &[String]) -> Option<Params> {
     let mut params = params.clone();
     let mut left = true;
-    for name in [
-        "InstanceId",
-        "InstanceIds",
-        "ResourceId",
-        "ContainerGroupId",
-    ] {
+    for name in services::INSTANCES {
         match params.get_mut(name) {
             Some(Value::Array(ids)) => {
                 ids.retain(|id| {

@@ -13,7 +13,7 @@ mod parameters_tests;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
@@ -39,6 +39,8 @@ pub struct Cloud {
     pub(crate) engines: BTreeMap<String, Engine>,
     script: Script,
     pub(crate) nonces: Nonces,
+    /// Where the control API lets the clock be moved to.
+    goal: Option<Timestamp>,
 }
 
 /// How often executions may ask to be woken at one instant before it is assumed that they will
@@ -53,6 +55,7 @@ impl Cloud {
             engines: BTreeMap::new(),
             script: Script::new(fixture.events.clone()),
             nonces: Nonces::default(),
+            goal: None,
         };
         for (at, event) in cloud.script.timed(cloud.world.now) {
             cloud.world.queue.push(at, event);
@@ -83,11 +86,41 @@ impl Cloud {
 
     /// Lets virtual time pass until `to`: everything due happens in order. Going back is ignored.
     pub fn advance_to(&mut self, to: Timestamp) {
+        self.advance_while(to, || true);
+    }
+
+    /// The same in parts, for whoever has others to answer meanwhile: `go_on` is asked after each
+    /// instant at which something happened, so that the clock never stands where half of what is due
+    /// is done. Gives whether `to` is reached.
+    pub fn advance_while(&mut self, to: Timestamp, mut go_on: impl FnMut() -> bool) -> bool {
         while let Some(due) = self.world.queue.next_due().filter(|due| *due <= to) {
             self.world.now = self.world.now.max(due);
             self.run_due();
+            if !go_on() {
+                return false;
+            }
         }
         self.world.now = self.world.now.max(to);
+        true
+    }
+
+    /// Wants the clock to be moved by so much, from where it will be when all that was wanted before
+    /// is done, so that two of these add up whoever comes first. Gives the time that it will show.
+    /// Whoever owns the cloud moves it: see [`Cloud::heading`].
+    pub(crate) fn head_for(&mut self, by: SignedDuration) -> Timestamp {
+        let goal = time::later(self.destination(), by);
+        self.goal = Some(goal);
+        goal
+    }
+
+    /// Where the clock is to be moved to, while it is not there yet.
+    pub fn heading(&self) -> Option<Timestamp> {
+        self.goal.filter(|goal| *goal > self.world.now)
+    }
+
+    /// Where the clock will be when it has been moved as was wanted: now, when nobody wants it moved.
+    pub(crate) fn destination(&self) -> Timestamp {
+        self.heading().unwrap_or(self.world.now)
     }
 
     /// After a change from the side (control API): remembers it and does what is due.

@@ -80,12 +80,19 @@ impl Engine {
         let is_top = execution.link.is_none();
         self.weigh(id);
         if is_top {
-            self.kept.whole.push_back(id.to_owned());
+            self.note_ended(id);
         }
     }
 
-    /// Notes that the child of a trigger has ended: it can be let go of as a root can.
+    /// Notes that a root, or the child of a trigger, has ended: it can be let go of.
     pub(super) fn note_ended(&mut self, id: &str) {
+        // What was let go of otherwise, as the older children of a schedule are, is forgotten here,
+        // too: a schedule of seconds ends millions in a year.
+        if self.kept.whole.len() > 2 * self.executions.len() + MAX_PASSED_OVER {
+            let executions = &self.executions;
+            self.kept.whole.retain(|id| executions.contains_key(id));
+            self.kept.bare.retain(|id| executions.contains_key(id));
+        }
         self.kept.whole.push_back(id.to_owned());
     }
 

@@ -6,7 +6,8 @@ mod listener;
 mod tls;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -15,8 +16,9 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::cloud::Cloud;
 use crate::control;
@@ -29,48 +31,74 @@ pub use tls::TlsFiles;
 /// Requests above this are refused: four times the largest that the API takes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
+/// How long the cloud is worked on at a time while virtual time passes, before others get their turn.
+const SLICE: Duration = Duration::from_millis(10);
+
 /// A cloud that real time drives.
 pub struct Shared {
+    /// Whoever waits for it gets it in the order of asking: letting time pass, which may take long,
+    /// is done in slices, between which all others get their turn.
     inner: Mutex<Driven>,
     /// Rings whenever the clock or the queue may have changed.
     changed: Notify,
+    /// Rings whenever the clock was moved on request.
+    moved: Notify,
 }
 
 struct Driven {
     cloud: Cloud,
     time: RealTime,
+    /// Whether more is due than was done: the driver is at it, and others do not wait for it.
+    is_late: bool,
+}
+
+impl Driven {
+    /// Lets time pass as far as a slice of work leads. Gives whether the clock shows what it should.
+    fn pass(&mut self) -> bool {
+        let end = Instant::now() + SLICE;
+        let go_on = || Instant::now() < end;
+        let is_there = match self.cloud.heading() {
+            Some(goal) => {
+                // Not by real time as well: where the clock is moved to is where it arrives.
+                let is_there = self.cloud.advance_while(goal, go_on);
+                self.time.begin_anew(&self.cloud);
+                self.cloud.world.behind = SignedDuration::ZERO;
+                is_there
+            }
+            None => self.time.catch_up(&mut self.cloud, go_on),
+        };
+        self.is_late = !is_there;
+        is_there
+    }
+
+    /// The cloud as it is now: what became due meanwhile has happened, or is being done.
+    fn current(&mut self) -> &mut Cloud {
+        if self.cloud.heading().is_none() && !self.is_late {
+            self.pass();
+        }
+        &mut self.cloud
+    }
+
+    /// After somebody worked with the cloud.
+    fn follow(&mut self) {
+        if self.time.follow(&self.cloud) {
+            self.is_late = false;
+        }
+    }
 }
 
 impl Shared {
-    /// The cloud as it is now: what became due meanwhile has happened.
-    fn locked(&self) -> MutexGuard<'_, Driven> {
-        // A panic while the lock was held has already failed that request; the state is plain
-        // data, and later requests may go on with it.
-        let mut driven = self
-            .inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Driven { cloud, time } = &mut *driven;
-        time.catch_up(cloud);
-        driven
-    }
-
     /// Looks at the cloud without letting time pass first.
-    pub fn peek<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
-        let driven = self
-            .inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        look(&driven.cloud)
+    pub async fn peek<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+        look(&self.inner.lock().await.cloud)
     }
 
     /// Works with the cloud as it is now.
-    pub fn with<T>(&self, work: impl FnOnce(&mut Cloud) -> T) -> T {
+    pub async fn with<T>(&self, work: impl FnOnce(&mut Cloud) -> T) -> T {
         let result = {
-            let mut driven = self.locked();
-            let Driven { cloud, time } = &mut *driven;
-            let result = work(cloud);
-            time.follow(cloud);
+            let mut driven = self.inner.lock().await;
+            let result = work(driven.current());
+            driven.follow();
             result
         };
         self.changed.notify_waiters();
@@ -101,8 +129,10 @@ impl Server {
             inner: Mutex::new(Driven {
                 time: RealTime::new(&cloud),
                 cloud,
+                is_late: false,
             }),
             changed: Notify::new(),
+            moved: Notify::new(),
         });
         let app = Router::new()
             .fallback(answer)
@@ -145,17 +175,27 @@ impl Server {
 }
 
 impl Shared {
-    /// Lets due things happen at their real time.
+    /// Lets due things happen at their real time, and moves the clock on request.
     async fn drive(&self) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // Before looking, so that a change between looking and waiting is not missed.
             changed.as_mut().enable();
-            let wait = {
-                let driven = self.locked();
-                driven.time.until_next(&driven.cloud)
+            let (is_there, was_moved, wait) = {
+                let mut driven = self.inner.lock().await;
+                let was_moved = driven.cloud.heading().is_some();
+                let is_there = driven.pass();
+                let wait = driven.time.until_next(&driven.cloud);
+                (is_there, was_moved, wait)
             };
+            if was_moved {
+                self.moved.notify_waiters();
+            }
+            if !is_there {
+                tokio::task::yield_now().await;
+                continue;
+            }
             match wait {
                 None => changed.await,
                 Some(wait) => {
@@ -168,27 +208,31 @@ impl Shared {
         }
     }
 
-    /// Waits until the virtual clock has reached `at`.
-    async fn reached(&self, at: jiff::Timestamp) {
+    /// Waits until the virtual clock has reached `at`, and looks at the cloud then.
+    async fn reached<T>(&self, at: jiff::Timestamp, look: impl FnOnce(&Cloud) -> T) -> T {
         loop {
             let changed = self.changed.notified();
-            tokio::pin!(changed);
+            let moved = self.moved.notified();
+            tokio::pin!(changed, moved);
             changed.as_mut().enable();
+            moved.as_mut().enable();
             let wait = {
-                let driven = self.locked();
-                if driven.cloud.now() >= at {
-                    return;
+                let mut driven = self.inner.lock().await;
+                if driven.cloud.now() >= at || driven.current().now() >= at {
+                    return look(&driven.cloud);
                 }
                 driven.time.until(at, &driven.cloud)
             };
-            match wait {
-                None => changed.await,
-                Some(wait) => {
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = &mut changed => {}
-                    }
+            let slept = async {
+                match wait {
+                    None => std::future::pending().await,
+                    Some(wait) => tokio::time::sleep(wait).await,
                 }
+            };
+            tokio::select! {
+                () = slept => {}
+                () = &mut changed => {}
+                () = &mut moved => {}
             }
         }
     }
@@ -227,18 +271,23 @@ async fn answer(
     if !is_whole {
         return to_http(match is_control {
             true => control::too_large(BODY_LIMIT),
-            false => shared.with(|cloud| front::too_large(cloud, &request, BODY_LIMIT)),
+            false => {
+                let refusal = |cloud: &mut Cloud| front::too_large(cloud, &request, BODY_LIMIT);
+                shared.with(refusal).await
+            }
         });
     }
     if is_control {
-        return to_http(shared.with(|cloud| control::handle(cloud, &request, wall_now)));
+        let begin = |cloud: &mut Cloud| control::begin(cloud, &request, wall_now);
+        return to_http(match shared.with(begin).await {
+            control::Outcome::Answer(response) => response,
+            control::Outcome::ClockAt(at) => shared.reached(at, control::clock).await,
+        });
     }
-    match shared.with(|cloud| front::handle(cloud, &request, wall_now)) {
+    let handle = |cloud: &mut Cloud| front::handle(cloud, &request, wall_now);
+    match shared.with(handle).await {
         front::Outcome::Answer(response) => to_http(response),
-        front::Outcome::AnswerAt(at, response) => {
-            shared.reached(at).await;
-            to_http(response)
-        }
+        front::Outcome::AnswerAt(at, response) => shared.reached(at, |_| to_http(response)).await,
         front::Outcome::Dropped => {
             connection.abort();
             Response::new(Body::empty())

@@ -7,9 +7,12 @@ mod catalogue;
 pub(crate) mod cms;
 pub(crate) mod eci;
 pub(crate) mod ecs;
+mod effects;
 pub(crate) mod ess;
+pub(crate) mod ids;
 pub(crate) mod parameters;
 pub(crate) mod planned;
+pub(crate) mod policies;
 mod regions;
 pub(crate) mod server_groups;
 mod shapes;
@@ -17,12 +20,14 @@ pub(crate) mod slb;
 pub(crate) mod sts;
 mod table;
 pub(crate) mod template_names;
+pub(crate) mod variables;
 
 use serde_json::Value;
 
 use self::action::{Action, Run};
 pub use self::catalogue::catalogue;
 pub(crate) use self::catalogue::listed;
+pub(crate) use self::effects::INSTANCES;
 #[cfg(test)]
 pub(crate) use self::shapes::is_json;
 pub use self::table::actions;

@@ -1,21 +1,22 @@
 //! Whether what a fault or an event of a fixture waits for can ever come. One that cannot is
 //! refused when it is given: nobody notices a rehearsal in which nothing goes wrong.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::args::plural;
+use super::effects::{effect_problem, services};
+use super::ids::may_mean;
 use super::parameters::{COMMON, PAGING, apis, idle};
+use super::variables::variables_problem;
+use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::{Switches, UnsupportedParameters};
 use crate::state::call::{Call, Service};
 use crate::state::faults::{Effect, Fault};
 use crate::state::ram::{Ram, wildcard};
 use crate::state::time::seconds_problem;
 use crate::state::world::World;
-
-/// The services whose calls are meant by a pattern; all without one.
-fn services(pattern: Option<&str>) -> Vec<Service> {
-    let all = Service::ALL.into_iter();
-    all.filter(|service| pattern.is_none_or(|pattern| wildcard(pattern, service.name())))
-        .collect()
-}
 
 /// Whether a service has an action by this pattern, emulated or not: a call to either can be hit.
 fn has(service: Service, pattern: &str) -> bool {
@@ -46,7 +47,7 @@ pub(crate) fn call_problem(service: Option<&str>, action: Option<&str>) -> Optio
 
 /// What is wrong with the name of a caller, if anything is: a user, or a session of a role
 /// (`assumed-role/NAME/SESSION`), with `*`.
-fn caller_problem(ram: &Ram, pattern: &str) -> Option<String> {
+pub(crate) fn caller_problem(ram: &Ram, pattern: &str) -> Option<String> {
     let is_user = ram.principals.keys().any(|name| wildcard(pattern, name));
     let pattern_head = pattern.split('*').next().unwrap_or_default();
     let head = pattern_head.to_ascii_lowercase();
@@ -95,10 +96,38 @@ pub(crate) fn fault_problem(world: &World, fault: &Fault) -> Option<String> {
     }
     call_problem(fault.service.as_deref(), fault.action.as_deref())
         .or_else(|| params_problem(fault))
+        .or_else(|| effect_problem(world, fault))
+        .or_else(|| variables_problem(&Value::Object(fault.params.clone()), Some(NOT_IN_FAULTS)))
         .or_else(|| {
             let principal = fault.principal.as_deref()?;
             caller_problem(&world.ram, principal)
         })
+}
+
+/// Why a fault cannot name the execution that an event waits for.
+const NOT_IN_FAULTS: &str = "it stands for an execution in the params of an event's call alone";
+
+/// What is wrong with how many instances a group is to be larger or smaller by, if anything is.
+pub(crate) fn count_problem(count: usize) -> Option<String> {
+    (count == 0).then(|| "count must be at least 1: nothing would be scaled".to_owned())
+}
+
+/// What is wrong with a rule for health checks, if anything is.
+pub(crate) fn health_problem(world: &World, rule: &BackendHealthRule) -> Option<String> {
+    let r = &world.resources;
+    let is_server = |id: &str| r.instances.contains_key(id) || r.container_groups.contains_key(id);
+    let is_balancer = |id: &str| r.balancing.balancers.contains_key(id);
+    let is_group = |id: &str| r.balancing.server_groups.contains_key(id);
+    let unknown = |field: &str, given: Option<&String>, is_known: bool| {
+        let id = given.filter(|_| !is_known)?;
+        Some(format!("{field} {id} is not described"))
+    };
+    let (instance, balancer) = (rule.instance.as_ref(), rule.load_balancer.as_ref());
+    let group = rule.server_group.as_ref();
+    rule.problem()
+        .or_else(|| unknown("instance", instance, may_mean(instance, is_server)))
+        .or_else(|| unknown("loadBalancer", balancer, may_mean(balancer, is_balancer)))
+        .or_else(|| unknown("serverGroup", group, may_mean(group, is_group)))
 }
 
 /// What is wrong with the parameters that a fault goes by, if anything is: none of the calls that it
@@ -145,10 +174,27 @@ pub(crate) fn switches_problem(switches: &Switches) -> Option<String> {
                 all.any(|action| wildcard(line, &format!("{} {action}", service.name())))
             })
         };
-        let odd = switches.rates.keys().find(|line| !is_known(line))?;
+        let mut lines = switches.rates.keys();
+        if let Some(odd) = lines.find(|line| !is_known(line)) {
+            return Some(format!(
+                "rates: {odd} is no call: it must be a service and an action, such as \
+                 `OOS ListExecutions` or `ESS *`"
+            ));
+        }
+        let alike = alike(switches.rates.keys())?;
         Some(format!(
-            "rates: {odd} is no call: it must be a service and an action, such as `OOS ListExecutions` \
-             or `ESS *`"
+            "rates: {alike}: the case of letters does not matter"
+        ))
+    })
+}
+
+/// Two of these names that are the same but for the case of letters, in which nobody tells them apart.
+pub(crate) fn alike<'a>(names: impl IntoIterator<Item = &'a String>) -> Option<String> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    names.into_iter().find_map(|name| {
+        let before = seen.insert(name.to_ascii_lowercase(), name)?;
+        Some(format!(
+            "{before} and {name} differ in the case of letters alone"
         ))
     })
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ram::wildcard;
-use super::time::{later, seconds, seconds_problem};
+use super::time::{later, moment_problem, seconds, seconds_problem};
 
 /// What a health check says of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ impl BackendHealthRule {
         if self.reason.is_some() && self.status != BackendStatus::Abnormal {
             return Some("reason is of the status abnormal alone".into());
         }
-        seconds_problem("afterSeconds", self.after_seconds)
+        moment_problem("afterSeconds", self.after_seconds)
             .or_else(|| seconds_problem("forSeconds", self.for_seconds.unwrap_or_default()))
     }
 

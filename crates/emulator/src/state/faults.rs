@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::ram::wildcard;
-use super::time::{later, seconds, seconds_problem};
+use super::time::{later, millis_problem, moment_problem, seconds, seconds_problem};
 use crate::params::Params;
 
 /// Whose calls a fault hits.
@@ -100,10 +100,10 @@ pub enum Effect {
     },
     /// The effect is immediate, the answer comes late.
     Delay {
-        /// Virtual seconds; they come before `millis`.
+        /// Virtual seconds.
         #[serde(default)]
         seconds: Option<f64>,
-        /// Milliseconds of real time.
+        /// Milliseconds of real time, instead.
         #[serde(default)]
         millis: Option<u64>,
     },
@@ -113,10 +113,10 @@ pub enum Effect {
     AnswerLost,
     /// The connection ends; the effect happens later.
     EffectLate {
-        /// Virtual seconds; they come before `after_millis`.
+        /// Virtual seconds.
         #[serde(default)]
         after_seconds: Option<f64>,
-        /// Milliseconds of real time.
+        /// Milliseconds of real time, instead.
         #[serde(default)]
         after_millis: Option<u64>,
     },
@@ -197,21 +197,32 @@ impl Effect {
                 }
             }
             Self::Delay {
-                seconds: None,
-                millis: None,
-            } => needed("seconds or millis"),
-            Self::Delay {
-                seconds: Some(seconds),
-                ..
-            } => seconds_problem("effect.seconds", *seconds),
+                seconds: Some(_),
+                millis: Some(_),
+            } => Some("effect: seconds and millis exclude each other".to_owned()),
+            Self::Delay { seconds, millis } => {
+                if seconds.unwrap_or_default() == 0.0 && millis.unwrap_or_default() == 0 {
+                    return needed("seconds or millis above 0: the answer would not be late");
+                }
+                seconds_problem("effect.seconds", seconds.unwrap_or_default())
+                    .or_else(|| millis_problem("effect.millis", *millis))
+            }
             Self::EffectLate {
                 after_seconds: None,
                 after_millis: None,
             } => needed("afterSeconds or afterMillis"),
             Self::EffectLate {
-                after_seconds: Some(seconds),
-                ..
-            } => seconds_problem("effect.afterSeconds", *seconds),
+                after_seconds: Some(_),
+                after_millis: Some(_),
+            } => Some("effect: afterSeconds and afterMillis exclude each other".to_owned()),
+            Self::EffectLate {
+                after_seconds,
+                after_millis,
+            } => moment_problem("effect.afterSeconds", after_seconds.unwrap_or_default())
+                .or_else(|| millis_problem("effect.afterMillis", *after_millis)),
+            Self::Throttle { retry_after_millis } => {
+                millis_problem("effect.retryAfterMillis", *retry_after_millis)
+            }
             Self::Omit { entries } if entries.is_empty() => needed("entries that are left out"),
             Self::Elsewhere {
                 account_id: None,
@@ -244,8 +255,17 @@ impl Fault {
 
     /// What is wrong with it, if anything.
     pub(crate) fn problem(&self) -> Option<String> {
+        if self.id != 0 || self.seen != 0 {
+            let why = "id and seen are given by the emulator: leave them out";
+            return Some(why.to_owned());
+        }
         if self.nth == 0 {
             return Some("nth counts from 1".to_owned());
+        }
+        if self.caller == CallerKind::Oos && matches!(self.effect, Effect::Delay { .. }) {
+            let why = "effect of kind delay changes nothing for caller oos: an execution waits for its \
+                answer whenever it comes";
+            return Some(why.to_owned());
         }
         if self.for_seconds == Some(0.0) {
             return Some("forSeconds must be above 0: it would never be in force".to_owned());
@@ -256,7 +276,7 @@ impl Fault {
                 "params: {name} is a member of a parameter, and parameters are compared as wholes"
             ));
         }
-        seconds_problem("afterSeconds", self.after_seconds.unwrap_or_default())
+        moment_problem("afterSeconds", self.after_seconds.unwrap_or_default())
             .or_else(|| seconds_problem("forSeconds", self.for_seconds.unwrap_or_default()))
             .or_else(|| self.effect.problem())
     }

@@ -24,6 +24,7 @@ pub mod model;
 pub(crate) mod neighbours;
 pub(crate) mod nonces;
 pub(crate) mod outcomes;
+pub(crate) mod past;
 pub(crate) mod queue;
 pub mod ram;
 pub mod rates;

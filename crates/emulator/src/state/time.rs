@@ -2,17 +2,40 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+/// No duration is longer: a century, beyond which times have no end.
+const LONGEST: f64 = 3.2e9;
+
 /// Seconds of a fixture or fault as a duration; negative and absurd values become zero or a
 /// century.
 pub fn seconds(value: f64) -> SignedDuration {
-    const CENTURY: f64 = 3.2e9;
-    SignedDuration::try_from_secs_f64(value.clamp(0.0, CENTURY)).unwrap_or(SignedDuration::ZERO)
+    SignedDuration::try_from_secs_f64(value.clamp(0.0, LONGEST)).unwrap_or(SignedDuration::ZERO)
 }
 
 /// What is wrong with seconds that a fixture or the control API gives in a field, if anything is.
 pub fn seconds_problem(field: &str, value: f64) -> Option<String> {
-    let is_fine = value.is_finite() && value >= 0.0;
-    (!is_fine).then(|| format!("{field} must be a number that is not negative"))
+    let is_fine = (0.0..=LONGEST).contains(&value);
+    (!is_fine).then(|| format!("{field} must be a number of seconds from 0 to {LONGEST}"))
+}
+
+/// The same for seconds after which something is to come, which is to be before the end of the scene.
+pub fn moment_problem(field: &str, value: f64) -> Option<String> {
+    let most = LONGEST_SCENE.as_secs_f64();
+    seconds_problem(field, value).or_else(|| {
+        (value > most).then(|| {
+            format!(
+                "{field} must be at most {most}: a scene lasts 366 days, and it would never come"
+            )
+        })
+    })
+}
+
+/// Milliseconds of real time that somebody may be kept waiting, at most: a day.
+const LONGEST_WAIT: u64 = 86_400_000;
+
+/// What is wrong with milliseconds of real time, if anything is.
+pub fn millis_problem(field: &str, value: Option<u64>) -> Option<String> {
+    let is_fine = value.is_none_or(|value| value <= LONGEST_WAIT);
+    (!is_fine).then(|| format!("{field} must be at most {LONGEST_WAIT}, which is a day"))
 }
 
 /// `at` plus a duration, held at the end of time.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::backend_health::BackendHealth;
@@ -40,6 +40,9 @@ pub struct World {
     pub(crate) started: Timestamp,
     /// How fast it goes by.
     pub clock: ClockSettings,
+    /// How far it is behind what real time asks of it, when more is due than can be done in time.
+    /// Only kept here, as the settings are.
+    pub behind: SignedDuration,
     pub(crate) queue: Queue,
     pub(crate) ids: Ids,
     /// Who may do what.
@@ -88,6 +91,7 @@ impl World {
                 scale: 1.0,
                 paused: false,
             },
+            behind: SignedDuration::ZERO,
             queue: Queue::default(),
             ids: Ids::new(seed),
             ram: Ram::default(),

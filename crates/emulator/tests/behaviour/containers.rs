@@ -181,7 +181,7 @@ containerUpdates:
 
 #[test]
 fn container_groups_are_listed_by_token_status_and_id() {
-    let mut cloud = cloud(&ECI.replace(
+    let mut cloud = cloud(&ECI.replace("maxSize: 10", "maxSize: 22").replace(
         "{count: 3}",
         "[{count: 21}, {idPrefix: eci-bad-, count: 1, status: Failed, lifecycleState: Standby}]",
     ));

@@ -2,6 +2,7 @@
 
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
+use ess_emulator::front::Request;
 use serde_json::{Value, json};
 
 use crate::support::{SMALL, cloud, control, ess, pass, small, status};
@@ -70,9 +71,359 @@ fn the_journal_is_filtered() {
         "acton=EnterStandby",
         "service=EES",
         "byOos=maybe",
+        "action=EnterStandbye",
+        "action=",
+        "action=*Standby",
+        "service=",
+        "service=ESS&action=RunInstances",
+        "principal=nobody",
+        "principal=",
+        "principal=ad*",
+        "code=",
+        "code=Forbidden*",
+        "code=no code",
+        "byOos=",
+        "since=",
+        "action=EnterStandby&action=ExitStandby",
     ] {
         let (status, why) = control(&mut cloud, "GET", &format!("journal?{bad}"), Value::Null);
         assert_eq!(status, 400, "{bad}: {why}");
+        let (name, _) = bad.split_once('=').unwrap();
+        let named = why["error"].as_str().unwrap();
+        let value = bad.rsplit_once('=').unwrap().1;
+        assert!(
+            named.contains(name) || !value.is_empty() && named.contains(value),
+            "{bad}: {named}"
+        );
+    }
+    // What is there and was not called is nothing, and so is what was called without being there.
+    ess(&mut cloud, "DescribeEverything", json!({})).unwrap_err();
+    for (fine, count) in [
+        ("action=EnterStandby", 0),
+        ("service=ecs&action=runinstances", 0),
+        ("action=ACS::Notify", 0),
+        ("action=DescribeEverything", 1),
+        ("principal=ADMIN&code=OK", 1),
+        ("principal=assumed-role/OOSServiceRole/x", 0),
+        ("since=4294967295", 0),
+    ] {
+        let (status, found) = control(&mut cloud, "GET", &format!("journal?{fine}"), Value::Null);
+        assert_eq!(status, 200, "{fine}: {found}");
+        assert_eq!(found["entries"].as_array().unwrap().len(), count, "{fine}");
+    }
+}
+
+#[test]
+fn what_nothing_looks_at_is_refused_everywhere() {
+    let mut cloud = small("");
+    for (method, path) in [
+        ("GET", "health?a=1"),
+        ("GET", "clock?now=1"),
+        ("POST", "clock?advanceSeconds=5"),
+        ("GET", "faults?id=1"),
+        ("POST", "faults?action=X"),
+        ("DELETE", "faults?id=1"),
+        ("GET", "actions?service=ESS"),
+        ("GET", "switches?readLagSeconds=1"),
+        ("PUT", "switches?readLagSeconds=1"),
+        ("PUT", "principals/admin?deny=x"),
+        ("PUT", "roles/OOSServiceRole?deny=x"),
+        ("GET", "state?group=asg-small"),
+        ("POST", "groups/asg-small/scaleOut?count=2"),
+        ("POST", "groups/asg-small/scaleIn?count=2"),
+        ("POST", "instances/i-small-01/vanish?after=5"),
+        ("POST", "instances/i-small-01/stop?after=5"),
+        ("POST", "events?product=ECS"),
+        ("POST", "alarms?namespace=x"),
+        ("PUT", "alarms/rule?state=OK"),
+        ("GET", "backendHealth?instance=i-1"),
+        ("POST", "backendHealth?instance=i-1"),
+        ("DELETE", "backendHealth?instance=i-1"),
+        ("POST", "calls?as=admin"),
+    ] {
+        let (status, why) = control(&mut cloud, method, path, Value::Null);
+        let name = path.split(['?', '=']).nth(1).unwrap();
+        assert_eq!(status, 400, "{method} {path}: {why}");
+        assert!(why["error"].as_str().unwrap().contains(name), "{why}");
+    }
+    for (method, path) in [
+        ("GET", "health"),
+        ("GET", "clock"),
+        ("GET", "journal"),
+        ("GET", "faults"),
+        ("DELETE", "faults"),
+        ("DELETE", "faults/1"),
+        ("GET", "actions"),
+        ("GET", "switches"),
+        ("GET", "state"),
+        ("POST", "instances/i-small-01/vanish"),
+        ("POST", "instances/i-small-01/stop"),
+        ("GET", "backendHealth"),
+        ("DELETE", "backendHealth"),
+    ] {
+        let (status, why) = control(&mut cloud, method, path, json!({"afterSeconds": 5}));
+        assert_eq!(status, 400, "{method} {path}: {why}");
+        assert!(
+            why["error"].as_str().unwrap().contains("afterSeconds"),
+            "{why}"
+        );
+    }
+    assert_eq!(status(&mut cloud, "i-small-01"), "Running");
+    // Nothing is said by it, and clients send it.
+    let (stopped, _) = control(&mut cloud, "POST", "instances/i-small-01/stop", json!({}));
+    assert_eq!(stopped, 200);
+}
+
+#[test]
+fn what_a_body_says_twice_is_refused_by_its_name() {
+    let mut cloud = small("");
+    for (method, path, body, name) in [
+        (
+            "POST",
+            "clock",
+            r#"{"advanceSeconds": 1, "advanceSeconds": 2}"#,
+            "advanceSeconds",
+        ),
+        (
+            "POST",
+            "events",
+            r#"{"product": "ECS", "name": "n", "content": {"state": "a", "state": "b"}}"#,
+            "state",
+        ),
+        (
+            "POST",
+            "calls",
+            r#"{"as": "admin", "service": "ESS", "action": "DescribeScalingGroups", "params": {"PageSize": 1, "PageSize": 2}}"#,
+            "PageSize",
+        ),
+        (
+            "POST",
+            "faults",
+            r#"{"params": {"ScalingGroupId": "a", "ScalingGroupId": "b"}, "effect": {"kind": "deny"}}"#,
+            "ScalingGroupId",
+        ),
+        (
+            "PUT",
+            "switches",
+            r#"{"rates": {"ESS *": 1, "ESS *": 2}}"#,
+            "ESS *",
+        ),
+        (
+            "PUT",
+            "switches",
+            r#"{"rates": {"ESS *": 1, "ess *": 2}}"#,
+            "ess *",
+        ),
+    ] {
+        let request = Request {
+            method: method.into(),
+            path: format!("/_emulator/{path}"),
+            body: body.into(),
+            ..Request::default()
+        };
+        let now = cloud.now();
+        let answer = ess_emulator::control::handle(&mut cloud, &request, now);
+        let why = String::from_utf8(answer.body).unwrap();
+        assert_eq!(answer.status, 400, "{body}: {why}");
+        assert!(why.contains(name), "{body}: {why}");
+        assert_eq!(cloud.now(), now);
+    }
+}
+
+#[test]
+fn what_would_change_nothing_is_refused() {
+    let mut cloud = small("");
+    let fault = |more: Value| {
+        let mut fault = json!({"effect": {"kind": "deny"}});
+        fault
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        fault
+    };
+    let effect = |effect: Value| json!({"effect": effect});
+    for (path, body, part) in [
+        ("groups/asg-small/scaleOut", json!({"count": 0}), "count"),
+        ("groups/asg-small/scaleIn", json!({"count": 0}), "count"),
+        (
+            "backendHealth",
+            json!({"instance": "i-none", "status": "abnormal"}),
+            "i-none",
+        ),
+        (
+            "backendHealth",
+            json!({"loadBalancer": "lb-none", "status": "abnormal"}),
+            "lb-none",
+        ),
+        (
+            "backendHealth",
+            json!({"serverGroup": "sgp-none", "status": "abnormal"}),
+            "sgp-none",
+        ),
+        (
+            "backendHealth",
+            json!({"afterSeconds": 1e300, "status": "abnormal"}),
+            "afterSeconds",
+        ),
+        (
+            "backendHealth",
+            json!({"forSeconds": 1e300, "status": "abnormal"}),
+            "forSeconds",
+        ),
+        (
+            "faults",
+            fault(json!({"afterSeconds": 1e9})),
+            "afterSeconds",
+        ),
+        ("faults", fault(json!({"forSeconds": 1e300})), "forSeconds"),
+        ("faults", fault(json!({"id": 7})), "id"),
+        ("faults", fault(json!({"seen": 7})), "seen"),
+        (
+            "faults",
+            fault(json!({"params": {"ExecutionId": "$executionId"}})),
+            "$executionId",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "delay", "seconds": 0})),
+            "seconds",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "delay", "seconds": 1e300})),
+            "effect.seconds",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "delay", "seconds": 1, "millis": 1})),
+            "millis",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "delay", "millis": u64::MAX})),
+            "effect.millis",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "effectLate", "afterSeconds": 1, "afterMillis": 1})),
+            "afterMillis",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "effectLate", "afterMillis": u64::MAX})),
+            "afterMillis",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "throttle", "retryAfterMillis": u64::MAX})),
+            "retryAfterMillis",
+        ),
+        (
+            "faults",
+            json!({"caller": "oos", "effect": {"kind": "delay", "seconds": 5}}),
+            "oos",
+        ),
+        (
+            "faults",
+            json!({"action": "EnterStandby", "effect": {"kind": "omit"}}),
+            "EnterStandby",
+        ),
+        (
+            "faults",
+            json!({"action": "GetTemplate", "effect": {"kind": "omit"}}),
+            "GetTemplate",
+        ),
+        (
+            "faults",
+            json!({"action": "DescribeInstances", "effect": {"kind": "partial", "instances": ["i-1"], "status": 400, "code": "X"}}),
+            "DescribeInstances",
+        ),
+        (
+            "faults",
+            json!({"action": "SuspendProcesses", "effect": {"kind": "partial", "instances": ["i-1"], "status": 400, "code": "X"}}),
+            "SuspendProcesses",
+        ),
+        (
+            "faults",
+            json!({"effect": {"kind": "partial", "instances": ["i-none"], "status": 400, "code": "X"}}),
+            "i-none",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "elsewhere", "region": "cn-hangzhou"})),
+            "elsewhere",
+        ),
+        (
+            "faults",
+            effect(json!({"kind": "elsewhere", "accountId": "1000000000000001"})),
+            "elsewhere",
+        ),
+    ] {
+        let (status, why) = control(&mut cloud, "POST", path, body.clone());
+        assert_eq!(status, 400, "{path} {body}: {why}");
+        let why = why["error"].as_str().unwrap();
+        assert!(why.contains(part), "{path} {body}: {why}");
+    }
+    for body in [
+        json!({"action": "Describe*", "effect": {"kind": "omit"}}),
+        json!({"service": "ESS", "action": "EnterStandby", "effect": {"kind": "partial", "instances": ["i-small-01"], "status": 400, "code": "X"}}),
+        json!({"service": "ECS", "action": "TagResources", "effect": {"kind": "partial", "instances": ["i-*"], "status": 400, "code": "X"}}),
+        json!({"effect": {"kind": "elsewhere", "accountId": "2"}}),
+    ] {
+        let (status, why) = control(&mut cloud, "POST", "faults", body.clone());
+        assert_eq!(status, 201, "{body}: {why}");
+    }
+    let (status, why) = control(
+        &mut cloud,
+        "PUT",
+        "switches",
+        json!({"readLagSeconds": 1e300}),
+    );
+    assert_eq!(status, 400, "{why}");
+}
+
+#[test]
+fn actions_that_nobody_asks_for_are_no_policy() {
+    let mut cloud = small("");
+    for (action, part) in [
+        ("ess:EnterStandbye", "EnterStandbye"),
+        ("ess:Standby*", "Standby*"),
+        ("oos:ExitStandby", "OOS"),
+        ("DescribeInstances", "DescribeInstances"),
+        ("ess", "ess"),
+        ("", "\"\""),
+        ("e?s:Describe", "e?s"),
+        ("ess:", "ESS"),
+    ] {
+        for path in ["principals/admin", "roles/OOSServiceRole"] {
+            for list in ["allow", "deny"] {
+                let (status, why) = control(&mut cloud, "PUT", path, json!({list: [action]}));
+                assert_eq!(status, 400, "{path} {action}: {why}");
+                let why = why["error"].as_str().unwrap();
+                assert!(why.contains(part) && why.contains(list), "{why}");
+            }
+        }
+        let yaml = SMALL.replace("allow: [\"*\"]", &format!("allow: [{action:?}]"));
+        assert_ne!(yaml, SMALL);
+        let refused = Fixture::parse(&yaml).and_then(|fixture| Cloud::new(&fixture));
+        let why = refused.unwrap_err().to_string();
+        assert!(why.contains(part) || why.contains("allow"), "{why}");
+    }
+    for fine in [
+        "*",
+        "ess:*",
+        "*:Describe*",
+        "ECS:describeinstances",
+        "ram:PassRole",
+        "rds:Describe*",
+    ] {
+        let (status, why) = control(
+            &mut cloud,
+            "PUT",
+            "principals/admin",
+            json!({"allow": [fine]}),
+        );
+        assert_eq!(status, 200, "{fine}: {why}");
     }
 }
 

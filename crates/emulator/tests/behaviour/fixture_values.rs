@@ -342,3 +342,200 @@ fn an_access_key_that_is_not_temporary_does_not_expire() {
     let parsed = Fixture::parse(&key(", securityToken: late-token")).unwrap();
     assert!(Cloud::new(&parsed).is_ok());
 }
+
+#[test]
+fn names_that_are_empty_or_alike_or_there_twice() {
+    for (from, to, part) in [
+        ("{imageId: m-2}", "{imageId: \"\"}", "imageId"),
+        ("{imageId: m-2}", "{imageId: ' '}", "imageId"),
+        ("{imageId: m-2}", "{imageId: }", "imageId"),
+        (
+            "{imageId: m-2}",
+            "{imageId: m-2, accountId: ''}",
+            "accountId",
+        ),
+        ("{imageId: m-2}", "{imageId: M-1}", "M-1"),
+        (
+            "[cn-hangzhou]",
+            "[cn-hangzhou, cn-hangzhou]",
+            "cn-hangzhou twice",
+        ),
+        ("[cn-hangzhou]", "[cn-hangzhou, CN-Hangzhou]", "CN-Hangzhou"),
+        ("[cn-hangzhou]", "[cn-hangzhou, \"\"]", "regions"),
+        ("name: admin", "name: \"\"", "name"),
+        ("name: reader", "name: ADMIN", "ADMIN"),
+        (
+            "    maxSize: 6",
+            "    maxSize: 6\n    suspendedProcesses: [ScaleIn, ScaleIn]",
+            "ScaleIn twice",
+        ),
+        (
+            "    maxSize: 6",
+            "    maxSize: 6\n    maxSize: 7",
+            "maxSize",
+        ),
+        (
+            "    maxSize: 6",
+            "    maxSize: 6\n    tags: {a: b, a: c}",
+            "duplicate",
+        ),
+    ] {
+        assert!(SMALL.contains(from), "{from}");
+        let why = refusal(&SMALL.replacen(from, to, 1));
+        assert!(why.contains(part), "{from} {to}: {why}");
+    }
+    for (more, part) in [
+        ("instances: [{instanceId: '', imageId: m-1}]", "instanceId"),
+        ("instances: [{instanceId: i-1, imageId: \"\"}]", "imageId"),
+        ("disks: [{diskId: ''}]", "diskId"),
+        ("commands: [{instance: '', exitCode: 1}]", "instance"),
+        (
+            "events: [{atSeconds: 1, do: {event: {product: ECS, name: done, content: {a: 1, a: 2}}}}]",
+            "duplicate",
+        ),
+        ("accountId: '2'\naccountId: '3'", "accountId"),
+    ] {
+        let why = refusal(&format!("{SMALL}\n{more}"));
+        assert!(why.contains(part), "{more}: {why}");
+    }
+    // What is about nothing may be.
+    small(
+        "commands: [{instance: i-small-01, output: ''}]\ninstances: [{instanceId: i-1, imageId: m-1, tags: {a: ''}}]",
+    );
+}
+
+#[test]
+fn figures_that_no_scene_has() {
+    for (to, part) in [
+        ("    maxSize: 2", "3 instances"),
+        (
+            "    maxSize: 2000\n    containerGroups: {count: 18446744073709551615}",
+            "at most",
+        ),
+        ("    maxSize: 2001", "2000"),
+        (
+            "    maxSize: 6\n    lifecycleHooks: [{lifecycleHookId: h, lifecycleTransition: SCALE_IN, heartbeatTimeout: 29}]",
+            "heartbeatTimeout",
+        ),
+        (
+            "    maxSize: 6\n    lifecycleHooks: [{lifecycleHookId: h, lifecycleTransition: SCALE_IN, heartbeatTimeout: 21601}]",
+            "heartbeatTimeout",
+        ),
+        (
+            "    maxSize: 6\n    scalingRules: [{scalingRuleId: r, adjustmentType: TotalCapacity, adjustmentValue: 1, cooldown: 86401}]",
+            "cooldown",
+        ),
+        (
+            "    maxSize: 6\n    instanceRefreshes: [{instanceRefreshTaskId: ir-1, secondsLeft: 1.0e+300}]",
+            "secondsLeft",
+        ),
+    ] {
+        let why = refusal(&SMALL.replacen("    maxSize: 6", to, 1));
+        assert!(why.contains(part), "{to}: {why}");
+    }
+    for (more, part) in [
+        ("durations: {command: 1.0e+300}", "command"),
+        ("metricRules: [{ruleId: r, instances: [i-none]}]", "i-none"),
+        ("durations: {command: .inf}", "command"),
+        ("switches: {readLagSeconds: 1.0e+300}", "readLagSeconds"),
+        ("switches: {readLagSeconds: .nan}", "readLagSeconds"),
+        ("disks: [{diskId: d-1, size: 65537}]", "size"),
+        ("commands: [{durationSeconds: 1.0e+300}]", "durationSeconds"),
+        (
+            "metricRules: [{ruleId: r, states: [{afterSeconds: 1.0e+9, state: ALARM}]}]",
+            "afterSeconds",
+        ),
+        (
+            "backendHealth: [{afterSeconds: 1.0e+9, status: normal}]",
+            "afterSeconds",
+        ),
+        (
+            "faults: [{effect: {kind: delay, seconds: 1.0e+300}}]",
+            "effect.seconds",
+        ),
+        (
+            "events: [{atSeconds: 1.0e+300, do: {stop: {instanceId: i-small-01}}}]",
+            "atSeconds",
+        ),
+        (
+            "events: [{when: {execution: {status: Waiting}}, delaySeconds: 1.0e+9, do: {stop: {instanceId: i-small-01}}}]",
+            "delaySeconds",
+        ),
+        (
+            "launchTemplates: [{launchTemplateId: lt-1, versions: [{version: 18446744073709551615, imageId: m-1}]}]",
+            "version",
+        ),
+    ] {
+        let why = refusal(&format!("{SMALL}\n{more}"));
+        assert!(why.contains(part), "{more}: {why}");
+    }
+}
+
+#[test]
+fn events_that_would_do_nothing() {
+    let call = |when: &str, params: &str| {
+        format!(
+            "events: [{{{when}, do: {{call: {{as: admin, service: OOS, action: CancelExecution, params: {params}}}}}}}]"
+        )
+    };
+    let waiting = "when: {execution: {status: Waiting}}";
+    for (event, part) in [
+        (call(waiting, "{ExecutionId: $executionid}"), "$executionid"),
+        (
+            call(waiting, "{ExecutionId: $execution_id}"),
+            "$execution_id",
+        ),
+        (
+            call(waiting, "{ExecutionId: '${executionId}'}"),
+            "${executionId",
+        ),
+        (call(waiting, "{ExecutionId: $id}"), "$id"),
+        (
+            call(waiting, "{ExecutionId: 'x $executionIds'}"),
+            "$executionIds",
+        ),
+        (
+            call("atSeconds: 5", "{ExecutionId: $executionId}"),
+            "$executionId",
+        ),
+        (
+            call(
+                "when: {call: {service: ESS, action: EnterStandby}}",
+                "{ExecutionId: $executionId}",
+            ),
+            "$executionId",
+        ),
+        (
+            format!(
+                "events: [{{{waiting}, do: {{event: {{product: OOS, name: done, content: {{id: $executionId}}}}}}}}]"
+            ),
+            "$executionId",
+        ),
+        (
+            "events: [{atSeconds: 5, do: {scaleIn: {scalingGroupId: asg-small, count: 0}}}]"
+                .to_owned(),
+            "count",
+        ),
+        (
+            "events: [{atSeconds: 5, do: {scaleOut: {scalingGroupId: asg-small, count: 0}}}]"
+                .to_owned(),
+            "count",
+        ),
+        (
+            "events: [{atSeconds: 5, do: {backendHealth: {instance: i-none, status: abnormal}}}]"
+                .to_owned(),
+            "i-none",
+        ),
+    ] {
+        let why = refusal(&format!("{SMALL}\n{event}"));
+        assert!(
+            why.contains(part) && why.contains("events[0]"),
+            "{event}: {why}"
+        );
+    }
+    // A script has variables of its own.
+    small(
+        "events: [{atSeconds: 5, do: {call: {as: admin, service: ECS, action: RunCommand, params: {Type: RunShellScript, CommandContent: 'echo $HOME ${PATH}', InstanceId: [i-small-01]}}}}]",
+    );
+    small(&call(waiting, "{ExecutionId: $executionId}"));
+}

@@ -21,7 +21,7 @@ fn a_line_stands_for_many_instances() {
         "instances: {count: 3}",
         "instances: [{count: 10, imageId: m-1}, {instanceId: i-odd, imageId: m-2, lifecycleState: Protected}]",
     );
-    let mut cloud = cloud(&yaml);
+    let mut cloud = cloud(&yaml.replace("maxSize: 6", "maxSize: 11"));
     let ids = members(&mut cloud, "asg-small");
     assert_eq!(ids.len(), 11);
     assert!(ids.contains(&"i-small-10".to_owned()) && ids.contains(&"i-odd".to_owned()));

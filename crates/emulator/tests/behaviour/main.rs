@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acting;
+mod advancing;
 mod alarms;
 mod assistant;
 mod balancers;

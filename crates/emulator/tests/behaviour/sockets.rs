@@ -22,14 +22,14 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-struct Client {
-    server: Server,
-    base: String,
-    http: reqwest::Client,
+pub struct Client {
+    pub server: Server,
+    pub base: String,
+    pub http: reqwest::Client,
     calls: std::sync::atomic::AtomicU32,
 }
 
-async fn serve(more: &str, secure: bool) -> Client {
+pub async fn serve(more: &str, secure: bool) -> Client {
     let fixture = Fixture::parse(&format!("{SMALL}\n{more}")).unwrap();
     let tls = TlsFiles::make().unwrap();
     let (http, https) = if secure {
@@ -64,7 +64,11 @@ async fn serve(more: &str, secure: bool) -> Client {
 }
 
 impl Client {
-    async fn call(&self, action: &str, params: &[(&str, &str)]) -> reqwest::Result<(u16, Value)> {
+    pub async fn call(
+        &self,
+        action: &str,
+        params: &[(&str, &str)],
+    ) -> reqwest::Result<(u16, Value)> {
         self.call_version("2022-02-22", action, params).await
     }
 
@@ -115,7 +119,7 @@ impl Client {
         Ok((answer.status().as_u16(), answer.json().await?))
     }
 
-    async fn post(&self, path: &str, body: Value) -> Value {
+    pub async fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("{}/_emulator/{path}", self.base);
         self.http
             .post(url)
@@ -270,7 +274,7 @@ async fn due_things_happen_without_anybody_asking() {
         let instance = cloud.world.resources.instances.get("i-small-01");
         instance.is_some_and(|i| i.settles_at.is_some())
     };
-    while client.server.shared.peek(under_way) {
+    while client.server.shared.peek(under_way).await {
         assert!(begun.elapsed() < Duration::from_secs(10));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -296,7 +300,7 @@ async fn a_paused_clock_stands_until_it_is_moved() {
     client.post("faults", delay).await;
     let (answer, ()) = tokio::join!(client.call("DescribeScalingGroups", &[]), async {
         let struck = |cloud: &Cloud| cloud.world.faults.list()[0].seen == 1;
-        while !client.server.shared.peek(struck) {
+        while !client.server.shared.peek(struck).await {
             tokio::task::yield_now().await;
         }
         client.post("clock", json!({"advanceSeconds": 60})).await;

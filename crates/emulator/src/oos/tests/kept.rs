@@ -183,3 +183,22 @@ fn an_update_of_a_thousand_instances_fits() {
     let (kept, bound) = (cloud.engine.kept.bytes, cloud.engine.kept.bounds.family);
     assert!(kept < bound, "{} of {} MiB", kept / MIB, bound / MIB);
 }
+
+/// The children of a trigger are let go of as it goes on; so are their names.
+#[test]
+fn a_schedule_of_seconds_keeps_no_names_of_what_is_gone() {
+    let mut cloud = Cloud::new(&[]);
+    let content = json!({
+        "FormatVersion": "OOS-2019-06-01",
+        "Tasks": [
+            {"Name": "each", "Action": "ACS::TimerTrigger", "Properties": {
+                "Type": "rate", "Expression": "1 second", "EndDate": "2024-05-06T08:00:00Z"}},
+            {"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT0S"}},
+        ],
+    });
+    cloud.start(json!({"TemplateContent": content.to_string()}));
+    cloud.settle();
+    let (names, kept) = (&cloud.engine.kept.whole, cloud.engine.executions.len());
+    assert!(kept < 250, "{kept}");
+    assert!(names.len() <= 2 * kept + 20, "{} of {kept}", names.len());
+}

@@ -99,6 +99,10 @@ impl Cron {
                         continue;
                     }
                     for minute in &self.minutes {
+                        // Nor is a minute: whoever fires each second asks each second.
+                        if at(date, *hour, *minute, 59, zone)? <= after {
+                            continue;
+                        }
                         for second in &self.seconds {
                             let time = at(date, *hour, *minute, *second, zone)?;
                             if time > after {

@@ -16,6 +16,7 @@ use crate::services::args::{Args, has_tags, invalid, missing};
 use crate::state::call::Call;
 use crate::state::file_sends::{FileRun, FileSend};
 use crate::state::model::InstanceStatus;
+use crate::state::past::make_room;
 use crate::state::queue::Event;
 use crate::state::ram::wildcard;
 use crate::state::world::World;
@@ -119,7 +120,16 @@ fn send(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
         created: world.now,
         runs,
     };
-    world.resources.file_sends.insert(invoke_id.clone(), sent);
+    let sends = &mut world.resources.file_sends;
+    make_room(sends, |sent| {
+        // `None` while it is on its way to one of them.
+        let ends = sent.runs.values().map(|run| match run.verdict {
+            Some(_) => None,
+            None => Some(run.finished.unwrap_or(run.started)),
+        });
+        ends.collect::<Option<Vec<_>>>()?.into_iter().max()
+    });
+    sends.insert(invoke_id.clone(), sent);
     Ok(json!({ "InvokeId": invoke_id }))
 }
 

@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::services::args::{Args, has_tags, invalid, missing};
 use crate::state::call::Call;
 use crate::state::model::{CommandRun, InstanceStatus, Invocation};
+use crate::state::past::make_room;
 use crate::state::queue::Event;
 use crate::state::ram::wildcard;
 use crate::state::time;
@@ -135,10 +136,16 @@ pub(super) fn launch(
         created: world.now,
         runs,
     };
-    world
-        .resources
-        .invocations
-        .insert(invoke_id.clone(), invocation);
+    let invocations = &mut world.resources.invocations;
+    make_room(invocations, |invocation| {
+        // `None` while it runs on one of them.
+        let ends = invocation.runs.values().map(|run| match run.verdict {
+            Some(_) => None,
+            None => Some(run.finished.unwrap_or(run.started)),
+        });
+        ends.collect::<Option<Vec<_>>>()?.into_iter().max()
+    });
+    invocations.insert(invoke_id.clone(), invocation);
     Ok((invoke_id, script))
 }
 

@@ -11,6 +11,7 @@ use crate::services::args::{Args, missing};
 use crate::state::activities::{Activity, ActivityStatus, Trigger};
 use crate::state::call::Call;
 use crate::state::model::{GroupType, LifecycleState, Resources};
+use crate::state::past::make_room;
 use crate::state::queue::Event;
 use crate::state::time::{later, seconds};
 use crate::state::world::World;
@@ -337,7 +338,7 @@ fn started(world: &mut World, group_id: &str, description: &str, duration: f64) 
         detaches: false,
         skips_hooks: false,
     };
-    world.resources.activities.insert(id.clone(), activity);
+    keep(world, activity);
     world.queue.push(
         ends_at,
         Event::ActivityEnds {
@@ -345,6 +346,12 @@ fn started(world: &mut World, group_id: &str, description: &str, duration: f64) 
         },
     );
     id
+}
+
+fn keep(world: &mut World, activity: Activity) {
+    let activities = &mut world.resources.activities;
+    make_room(activities, |activity| activity.ended);
+    activities.insert(activity.scaling_activity_id.clone(), activity);
 }
 
 fn rejected(world: &mut World, group_id: &str, description: &str, why: &str) -> String {
@@ -366,7 +373,7 @@ fn rejected(world: &mut World, group_id: &str, description: &str, why: &str) -> 
         detaches: false,
         skips_hooks: false,
     };
-    world.resources.activities.insert(id.clone(), activity);
+    keep(world, activity);
     id
 }
 
