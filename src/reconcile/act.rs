@@ -20,7 +20,9 @@ use super::{
     story::{self, Turn},
     summary::laid_out,
 };
-use crate::kubernetes::{ErrorClass, KubeError, Object, Status, differs};
+use crate::kubernetes::{
+    ErrorClass, KubeError, Object, ObjectKey, ObjectKind, Status, differs,
+};
 
 /// Events on their way. To be awaited before the pass ends.
 pub type Publishing<'a> = BoxFuture<'a, ()>;
@@ -308,7 +310,19 @@ fn is_released(object: &Object) -> bool {
 async fn create_rollback(context: &Context, rollback: &Rollback) -> Result<(), Stop> {
     match context.kubernetes.create_rollback(rollback).await {
         Ok(()) => Ok(()),
-        Err(error) if error.class == ErrorClass::Conflict => Ok(()),
+        // There is one of its name, which nobody else gives, or the apiserver means something else.
+        Err(error) if error.class == ErrorClass::Conflict => {
+            let key = ObjectKey {
+                namespace: rollback.metadata.namespace.clone().unwrap_or_default(),
+                name: rollback.metadata.name.clone().unwrap_or_default(),
+                kind: ObjectKind::Rollback,
+            };
+            match context.kubernetes.get(&key).await {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => Err(Stop::Stale(Error::Write(error))),
+                Err(error) => Err(Stop::Error(Error::Write(error))),
+            }
+        }
         Err(error) => Err(Stop::Error(Error::Write(error))),
     }
 }

@@ -31,6 +31,10 @@ impl Host for World {
             services::run(world, call)
         });
         if !ignored.is_empty() {
+            let shown = ignored
+                .iter()
+                .map(|name| self.journal.without_secrets(name));
+            let ignored: Vec<String> = shown.collect();
             tracing::warn!(
                 service = call.service.name(),
                 action = call.action,
@@ -139,7 +143,7 @@ impl World {
             )
         })?;
         let action = services::spelling(service, action);
-        let (params, ignored) = services::template_names::of_template(service, &action, params);
+        let (params, ignored) = services::template_names::of_template(service, &action, params)?;
         let call = Call {
             caller: caller.clone(),
             region: region.to_owned(),

@@ -9,6 +9,7 @@ use crate::api::{Api, covers};
 use crate::fixture::Fixture;
 use crate::oos::Caller;
 use crate::params::{Params, nest, reads};
+use crate::services::args::plural;
 use crate::services::{self, parameters};
 use crate::state::call::{Call, EssVersion, Outcome, Service};
 
@@ -281,13 +282,14 @@ impl Scene {
             "ImageId" | "SourceImageId" => &["m-1"],
             "ExecutionId" if path == "ExecutionIds" => return format!("[\"{failed}\"]"),
             "ExecutionId" if action == "NotifyExecution" => return failed.clone(),
-            "ExecutionId" => return waiting.clone(),
+            "ExecutionId" | "ParentExecutionId" => return waiting.clone(),
             "TaskExecutionId" if path == "TaskExecutionIds" => return format!("[\"{task}\"]"),
             "TaskExecutionId" => return task.clone(),
             "NotifyType" => &["RetryTask", "SkipTask", "Approve"],
             "TemplateName" if path == "TemplateNames" => &["[\"mine\"]"],
             "TemplateName" if action == "CreateTemplate" => &["other"],
             "TemplateName" => &["mine"],
+            "TemplateVersion" if action == "StartExecution" => &["v1"],
             "Content" | "TemplateContent" => return TEMPLATE.to_owned(),
             "Parameter" | "Tag" => &["{\"p\":\"1\"}"],
             "TagKey" if path == "TagKeys" => &["[\"k\"]"],
@@ -408,6 +410,24 @@ fn read_by(api: Api, action: &str, honoured: &[&str]) -> (BTreeSet<String>, Stri
                     .collect();
                 params.insert(name.join("."), json!(value));
             }
+        }
+        // One of the two: the singular and the plural together are refused.
+        let several = |name: &String| [plural(name), format!("{}.1", plural(name))];
+        let is_pair = |name: &&String| several(name).iter().any(|name| params.contains_key(name));
+        let pairs: Vec<String> = params.keys().filter(is_pair).cloned().collect();
+        for name in pairs {
+            if dice.roll(2) == 0 {
+                params.remove(&name);
+            } else {
+                let both = several(&name);
+                params.retain(|other, _| !both.contains(other));
+            }
+        }
+        // What is given as a text has no name and no version, and other tries give these.
+        if params.contains_key("TemplateContent") && dice.roll(2) == 0 {
+            params.retain(|name, _| !["TemplateName", "TemplateVersion"].contains(&name.as_str()));
+        } else if params.contains_key("TemplateName") {
+            params.remove("TemplateContent");
         }
         reads::take();
         let answer = scene.call(api, action, Value::Object(params));

@@ -76,6 +76,9 @@ pub(super) fn call_as(
             return Ok(answered(error, Some(id)));
         }
     };
+    if let Some(names) = params::given_twice(ask.params.keys().map(String::as_str)) {
+        return Err(refuse(400, params::twice(names).message));
+    }
     let params = params::nest(&ask.params);
     let region = call::region_of(&params, ask.region, &cloud.world.regions);
     let outcome = cloud.call(Call {

@@ -194,6 +194,9 @@ fn decode(
     if by_host.is_some_and(|service| service != by_version) {
         return Err(Service::other_version(host, &version));
     }
+    if let Some(names) = params::given_twice(pairs.iter().map(|(name, _)| name.as_str())) {
+        return Err(params::twice(names));
+    }
     let mut flat = Params::new();
     for (name, value) in pairs {
         let public = scheme != Scheme::V3 && PUBLIC.contains(&name.as_str());

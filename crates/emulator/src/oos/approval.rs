@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::cut::shorten;
 use super::host::Caller;
-use super::parameters::shorten;
 
 /// The properties of `ACS::Approve` that decide.
 pub(super) struct Approval {

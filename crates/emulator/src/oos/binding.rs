@@ -41,9 +41,15 @@ impl Engine {
         let mut defaults = Vec::new();
         for (name, declaration) in declared {
             let value = match given.get(name) {
-                Some(value) if !value.is_null() => declaration
-                    .check(name, value.clone())
-                    .map_err(|e| ApiError::new(400, "InvalidParameter", e))?,
+                Some(value) if !value.is_null() => {
+                    let checked = declaration
+                        .check(name, value.clone())
+                        .map_err(|e| ApiError::new(400, "InvalidParameter", e))?;
+                    self.store
+                        .add_converted(value, &checked)
+                        .map_err(|e| bad_parameter(name, &e))?;
+                    checked
+                }
                 _ => match &declaration.default {
                     Some(default) => {
                         defaults.push(name.clone());
@@ -70,10 +76,13 @@ impl Engine {
                 .map_err(|e| bad_parameter(&name, &e))?;
             // What only exists once the execution runs is resolved where it is used.
             if let Ok(value) = resolved {
-                let value = declared[&name]
-                    .check_default(&name, value)
+                let checked = declared[&name]
+                    .check_default(&name, value.clone())
                     .map_err(|e| ApiError::new(400, "InvalidParameter", e))?;
-                bound.insert(name, value);
+                self.store
+                    .add_converted(&value, &checked)
+                    .map_err(|e| bad_parameter(&name, &e))?;
+                bound.insert(name, checked);
             }
         }
         Ok(bound)

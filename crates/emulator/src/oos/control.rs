@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::engine::{Due, Engine};
 use super::execution::Status;
 use super::host::Host;
+use super::records::tags;
 use super::request::{bad_parameter, flag, json_parameter, optional_text, required_text};
 use super::template::{MAX_DEPTH, depth};
 use super::trigger_state::TriggerKind;
@@ -98,7 +99,7 @@ impl Engine {
         }
         // The same update twice is one.
         optional_text(params, "ClientToken")?;
-        let tags = object(params, "Tags")?;
+        let tags = tags(params, "Tags")?;
         let parameters = object(params, "Parameters")?;
         let description = optional_text(params, "Description")?;
         let group = optional_text(params, "ResourceGroupId")?;

@@ -221,7 +221,7 @@ impl Engine {
             return;
         }
         execution.status = status;
-        execution.message = message;
+        execution.message = self.store.told(&message);
         execution.ended = Some(now);
         self.settle_kept(id);
         self.changed(host, id);
@@ -295,7 +295,8 @@ impl Engine {
         value: Value,
     ) -> Result<Value, String> {
         let is_structure = value.is_object() || value.is_array();
-        match declared {
+        let given = value.clone();
+        let made = match declared {
             _ if value.is_null() => Ok(value),
             None => Ok(value),
             // Any value is JSON.
@@ -316,7 +317,9 @@ impl Engine {
                     kind.name()
                 )
             }),
-        }
+        }?;
+        self.store.add_converted(&given, &made)?;
+        Ok(made)
     }
 }
 

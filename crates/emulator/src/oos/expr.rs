@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::functions;
 use super::jq::weight;
-use super::store::{Store, derived};
+use super::store::{Store, are_in, derived};
 use super::switches::BatchSplit;
 use super::template::{MAX_DEPTH, TaskSpec, call_in, stray_call};
 
@@ -22,6 +22,10 @@ const MAX_PASSES: usize = 3;
 /// In place of an error that would show a part of an encrypted value.
 pub(super) const UNSHOWN: &str =
     "it fails on a value that an encrypted parameter is in, which is not shown";
+
+/// Functions that put texts together as they are, or write them in base64 or JSON: what is encrypted in
+/// the result is found there, and the rest of it may show. What any other one computes is hidden as a whole.
+const SPLICES: &[&str] = &["Join", "Sub", "Base64Encode", "Escape"];
 
 /// What expressions can see.
 pub(super) struct Scope<'a> {
@@ -51,6 +55,8 @@ pub(super) struct Resolver<'a> {
     known: BTreeMap<&'a str, Option<bool>>,
     /// What functions made of encrypted parameters.
     pub(super) derived: BTreeSet<String>,
+    /// Whether something of an encrypted parameter went into what is being resolved.
+    tainted: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -60,6 +66,7 @@ impl<'a> Resolver<'a> {
             budget: MAX_WEIGHT,
             known: BTreeMap::new(),
             derived: BTreeSet::new(),
+            tainted: false,
         }
     }
 
@@ -145,8 +152,11 @@ impl<'a> Resolver<'a> {
                 .map(Value::Array),
             Value::Object(map) => {
                 if let Some((name, argument)) = call_in(map) {
+                    let outside = std::mem::take(&mut self.tainted);
                     let argument = self.argument(name, argument, depth + 1)?;
-                    let secret = self.scope.store.is_in(&argument).then(|| argument.clone());
+                    let secret =
+                        (self.tainted || self.is_secret(&argument)).then(|| argument.clone());
+                    self.tainted = outside || secret.is_some();
                     let made = functions::apply(name, argument, self.scope.now, self.scope.split);
                     // An error shows the part of its argument that is at fault.
                     let value = made.map_err(|e| match secret {
@@ -154,7 +164,11 @@ impl<'a> Resolver<'a> {
                         None => e,
                     })?;
                     if let Some(argument) = secret {
-                        self.derived.extend(derived(&argument, &value));
+                        let mut made = derived(&argument, &value);
+                        if SPLICES.contains(&name) {
+                            made.retain(|text| !self.scope.store.takes_apart(text));
+                        }
+                        self.derived.extend(made);
                     }
                     self.spend(&value)
                         .map_err(|()| format!("the value is too large at Fn::{name}"))?;
@@ -180,16 +194,33 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Whether an encrypted value, or what this has made of one, is in a value.
+    fn is_secret(&self, value: &Value) -> bool {
+        self.scope.store.is_in(value) || are_in(&self.derived, value)
+    }
+
     fn text(&mut self, text: &str, pass: usize) -> Result<Value, String> {
         if !text.contains("{{") {
             return Ok(json!(text));
         }
+        let outside = std::mem::take(&mut self.tainted);
+        let made = self.spliced(text, pass);
+        if let (true, Ok(made @ Value::String(spliced))) = (self.tainted, &made)
+            && !self.is_secret(made)
+        {
+            self.derived.insert(spliced.clone());
+        }
+        self.tainted |= outside;
+        made
+    }
+
+    fn spliced(&mut self, text: &str, pass: usize) -> Result<Value, String> {
         let parts = split_references(text)?;
         if let [Part::Reference(name)] = parts.as_slice() {
             let value = self.look_up(name)?;
             return match value {
                 Value::String(inner) if inner.contains("{{") && pass < MAX_PASSES => {
-                    let secret = self.scope.store.is_in(&json!(inner));
+                    let secret = self.tainted;
                     let found = self.text(&inner, pass + 1);
                     // An error names the reference, which is a part of the value.
                     found.map_err(|e| if secret { UNSHOWN.to_owned() } else { e })
@@ -212,7 +243,7 @@ impl<'a> Resolver<'a> {
             }
         }
         if out.contains("{{") && pass < MAX_PASSES && out != text {
-            let secret = self.scope.store.is_in(&json!(out));
+            let secret = self.tainted;
             let found = self.text(&out, pass + 1);
             return found.map_err(|e| if secret { UNSHOWN.to_owned() } else { e });
         }
@@ -221,6 +252,7 @@ impl<'a> Resolver<'a> {
 
     fn look_up(&mut self, name: &str) -> Result<Value, String> {
         let value = self.find(name)?;
+        self.tainted = self.tainted || self.is_secret(&value);
         self.spend(&value)
             .map_err(|()| format!("the value is too large at {{{{ {name} }}}}"))?;
         Ok(value)

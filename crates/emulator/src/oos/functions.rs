@@ -10,8 +10,9 @@ mod times;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::cut::shorten;
 use super::jq;
-use super::parameters::{same, shorten};
+use super::parameters::same;
 use super::switches::BatchSplit;
 use arguments::{as_list, as_text, positional};
 

@@ -6,6 +6,7 @@
 
 mod message;
 mod outputs;
+mod tasks;
 mod triggers;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,8 @@ use super::template::{TaskSpec, Template, call_in, is_in, only};
 use super::trigger_state::TriggerKind;
 use message::message;
 use outputs::{output_of_task, output_of_template};
+pub(super) use tasks::RETRIES;
+use tasks::only_what_counts;
 
 const TASK: &[&str] = &[
     "Name",
@@ -62,15 +65,6 @@ const PARAMETER: &[&str] = &[
 
 /// What targets can be selected by besides.
 const FILTER_ABSENT: &[&str] = &["ResourceGroupId", "Status"];
-
-/// How a task repeats itself.
-pub(super) const RETRIES: &[&str] = &[
-    "Retries",
-    "DelayType",
-    "Delay",
-    "BackOff",
-    "MaxRetryInterval",
-];
 
 /// Keys of the properties of an action: those that count, and those that OOS has besides. `None` for
 /// an action whose properties are the parameters of a template.
@@ -164,6 +158,8 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
         output_of_task(output, &format!("output {name} of {place}"))?;
     }
     retries(&task.raw, &place)?;
+    only_what_counts(task, &place)?;
+    approvers(task, &place)?;
     if let Some(looped) = &task.looped {
         loops::check(looped)
             .map_err(|e| format!("{place}: {e}"))?
@@ -208,6 +204,24 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
         _ => {}
     }
     Ok(())
+}
+
+/// `Approvers` is required (OOS help on `ACS::Approve`).
+fn approvers(task: &TaskSpec, place: &str) -> Result<(), String> {
+    let is_named = match &task.properties {
+        Value::Null => false,
+        Value::Object(map) if call_in(map).is_none() => {
+            map.get("Approvers").is_some_and(|value| !value.is_null())
+        }
+        _ => true,
+    };
+    match task.action == "ACS::Approve" && !is_named {
+        true => Err(format!(
+            "Approvers is missing in Properties of {place} (ACS::Approve): name the RAM users who may \
+             approve, or give [] for anybody"
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Filters as far as they are written out. What a reference stands for is looked at when it runs.

@@ -7,6 +7,7 @@ mod approval;
 mod binding;
 mod catalogue;
 mod control;
+mod cut;
 mod ending;
 mod engine;
 mod events;
@@ -92,12 +93,14 @@ impl Engine {
         self.drain(host);
         let answer = self.answer(host, caller, region, action, params);
         self.drain(host);
+        self.tell_derived(host);
         answer
     }
 
     /// Goes on with whatever is due at `host.now()`; asks for the next wake-up itself.
     pub fn wake(&mut self, host: &mut dyn Host) {
         self.drain(host);
+        self.tell_derived(host);
     }
 
     /// One call, without doing what is due: a running template may be the one that calls.
@@ -115,12 +118,7 @@ impl Engine {
         };
         let mut answer = answer.map_err(|mut error| {
             // An error shows the value that it refuses.
-            let mut message = Value::String(std::mem::take(&mut error.message));
-            self.store.hide(&mut message);
-            message
-                .as_str()
-                .unwrap_or_default()
-                .clone_into(&mut error.message);
+            error.message = self.store.told(&error.message);
             error
         })?;
         if store::is_store_action(action) {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::actions::is_built_in;
 use super::expr::references;
 use super::functions;
 use super::keys::RETRIES;
@@ -156,10 +157,9 @@ fn known_name(template: &Template, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Calls put out nothing by themselves.
+/// Only a nested template has outputs that the task does not declare, and an action that is not here
+/// may have some. A trigger passes on what its children put out.
 fn puts_out_only_what_it_declares(task: &TaskSpec) -> bool {
-    matches!(
-        task.action.as_str(),
-        "ACS::ExecuteAPI" | "ACS::ExecuteApi" | "ACS::WaitFor" | "ACS::CheckFor"
-    )
+    let action = task.action.as_str();
+    is_built_in(action) && action != "ACS::Template"
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::cut::shorten;
 use super::jq;
+use crate::params::exact;
 
 /// The types that a parameter or output may declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +48,8 @@ impl Kind {
             | (Self::Json, v @ (Value::Array(_) | Value::Object(_))) => v,
             (Self::String, v @ (Value::Number(_) | Value::Bool(_))) => json!(v.to_string()),
             (Self::Number, Value::String(text)) => {
-                let number: serde_json::Number = text.trim().parse().ok()?;
-                Value::Number(number)
+                let number = exact::read(text.trim()).ok()?;
+                number.is_number().then_some(number)?
             }
             (Self::Boolean, Value::String(text)) => {
                 let text = text.trim();
@@ -57,11 +59,11 @@ impl Kind {
                 }
                 json!(is("true"))
             }
-            (Self::List, Value::String(text)) => match serde_json::from_str(&text) {
+            (Self::List, Value::String(text)) => match exact::read(&text) {
                 Ok(v @ Value::Array(_)) => v,
                 _ => return None,
             },
-            (Self::Json, Value::String(text)) => match serde_json::from_str(&text) {
+            (Self::Json, Value::String(text)) => match exact::read(&text) {
                 Ok(v @ (Value::Array(_) | Value::Object(_))) => v,
                 _ => return None,
             },
@@ -104,7 +106,9 @@ impl Declaration {
             // The documented default.
             None => Kind::String,
         };
-        check_kinds(raw).map_err(|e| format!("parameter {name}: {e}"))?;
+        check_kinds(raw)
+            .and_then(|()| check_limits(kind, raw))
+            .map_err(|e| format!("parameter {name}: {e}"))?;
         let declaration = Self {
             kind,
             default: raw.get("Default").filter(|v| !v.is_null()).cloned(),
@@ -135,12 +139,16 @@ impl Declaration {
 
     /// Checks a value and gives it in the declared type.
     pub(super) fn check(&self, name: &str, value: Value) -> Result<Value, String> {
-        let shown = value.to_string();
+        let given = value.clone();
         let value = self.kind.coerce(value).ok_or_else(|| {
+            let of_json = matches!(self.kind, Kind::List | Kind::Json | Kind::Number);
+            let lost = given.as_str().filter(|_| of_json);
+            let why = lost.and_then(|text| exact::read(text.trim()).err());
             format!(
-                "The parameter {name} must be of type {}, not {}.",
+                "The parameter {name} must be of type {}, not {}{}.",
                 self.kind.name(),
-                shorten(&shown)
+                shorten(&given.to_string()),
+                why.map_or(String::new(), |why| format!(": {why}"))
             )
         })?;
         self.check_allowed(name, &value)?;
@@ -197,10 +205,7 @@ impl Declaration {
     }
 
     fn limit(&self, key: &str) -> Option<f64> {
-        match self.raw.get(key)? {
-            Value::String(text) => text.trim().parse().ok(),
-            other => other.as_f64(),
-        }
+        limit(&self.raw, key)
     }
 
     /// For a list, each member must be among the allowed values.
@@ -233,7 +238,9 @@ fn check_kinds(raw: &Map<String, Value>) -> Result<(), String> {
     match given("AllowedPattern") {
         None => {}
         Some(Value::String(pattern)) => {
-            // Whether it is one is the same for each text.
+            // Whether it is one is the same for each text. By itself it has to be one, too: the whole
+            // text is asked for by putting it into a group.
+            is_pattern(pattern)?;
             matches("", pattern)?;
         }
         Some(_) => return Err("AllowedPattern must be a text".to_owned()),
@@ -265,6 +272,76 @@ fn check_kinds(raw: &Map<String, Value>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Refuses limits that the type of a parameter does not have, and those that no value keeps to: it
+/// could never be given, or only as long as nobody gives one.
+fn check_limits(kind: Kind, raw: &Map<String, Value>) -> Result<(), String> {
+    let given = |key: &str| raw.get(key).filter(|value| !value.is_null());
+    let of_type = |key: &str, kinds: &[Kind], what: &str| match given(key).is_some()
+        && !kinds.contains(&kind)
+    {
+        true => Err(format!(
+            "{key} limits {what}, and its Type is {}; leave it out or change the Type",
+            kind.name()
+        )),
+        false => Ok(()),
+    };
+    let length = "the length of a String or List";
+    of_type("MinLength", &[Kind::String, Kind::List], length)?;
+    of_type("MaxLength", &[Kind::String, Kind::List], length)?;
+    of_type("MinValue", &[Kind::Number], "a Number")?;
+    of_type("MaxValue", &[Kind::Number], "a Number")?;
+    of_type("AllowedPattern", &[Kind::String], "a String")?;
+    for (least, most) in [("MinLength", "MaxLength"), ("MinValue", "MaxValue")] {
+        if let (Some(low), Some(high)) = (limit(raw, least), limit(raw, most))
+            && low > high
+        {
+            return Err(format!("{least} is above {most}: no value keeps to both"));
+        }
+    }
+    let Some(Value::Array(allowed)) = given("AllowedValues") else {
+        return Ok(());
+    };
+    if allowed.is_empty() {
+        return Err("AllowedValues is empty: no value is allowed".to_owned());
+    }
+    let fits = |value: &Value| match kind {
+        // Each of its members has to be among them, or the whole is.
+        Kind::List => true,
+        kind => kind.coerce(value.clone()).is_some(),
+    };
+    if let Some(value) = allowed.iter().find(|value| !fits(value)) {
+        return Err(format!(
+            "AllowedValues holds {}, which is no {}",
+            shorten(&value.to_string()),
+            kind.name()
+        ));
+    }
+    let bare = Declaration {
+        kind,
+        default: None,
+        raw: raw.clone(),
+    };
+    let keeps = |value: &Value| bare.check("", value.clone()).is_ok();
+    match kind != Kind::List && !allowed.iter().any(keeps) {
+        true => Err("none of its AllowedValues keeps to its other limits".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn limit(raw: &Map<String, Value>, key: &str) -> Option<f64> {
+    match raw.get(key)? {
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_f64(),
+    }
+}
+
+fn is_pattern(pattern: &str) -> Result<(), String> {
+    let input = json!(["", pattern]);
+    jq::run(". as [$text, $pattern] | $text | test($pattern)", &input)
+        .map(drop)
+        .map_err(|_| "the AllowedPattern is no regular expression".to_owned())
 }
 
 /// Whether a whole text matches a pattern.
@@ -307,21 +384,5 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
             _ => false,
         },
         _ => false,
-    }
-}
-
-/// Marks where a text was cut off. An encrypted value is hidden up to it, too.
-pub(super) const CUT: char = '…';
-
-/// Characters of a text that is cut off.
-pub(super) const KEPT: usize = 120;
-
-/// The beginning of a long text, for messages.
-pub(super) fn shorten(text: &str) -> String {
-    if text.chars().count() <= KEPT {
-        text.to_owned()
-    } else {
-        let head: String = text.chars().take(KEPT).collect();
-        format!("{head}{CUT}")
     }
 }

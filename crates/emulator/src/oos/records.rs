@@ -61,16 +61,31 @@ impl Given {
     }
 }
 
-/// Tags as a JSON object of texts.
+/// Tags as a JSON object of texts. What is one value and no text counts as the text that it is
+/// written as.
 pub(super) fn tags(params: &Params, name: &str) -> Result<Option<Map<String, Value>>, ApiError> {
-    match json_parameter(params, name)? {
-        None => Ok(None),
-        Some(Value::Object(map)) if map.len() <= TAGS => Ok(Some(map)),
-        Some(_) => Err(bad_parameter(
+    let map = match json_parameter(params, name)? {
+        None => return Ok(None),
+        Some(Value::Object(map)) if map.len() <= TAGS => map,
+        Some(_) => {
+            return Err(bad_parameter(
+                name,
+                "must be a JSON object of at most 20 pairs",
+            ));
+        }
+    };
+    let texts = map.into_iter().map(|(key, value)| match value {
+        Value::String(_) => Ok((key, value)),
+        Value::Number(_) | Value::Bool(_) => {
+            let text = value.to_string();
+            Ok((key, Value::String(text)))
+        }
+        Value::Null | Value::Array(_) | Value::Object(_) => Err(bad_parameter(
             name,
-            "must be a JSON object of at most 20 pairs",
+            &format!("the value of {key} must be a text"),
         )),
-    }
+    });
+    texts.collect::<Result<_, _>>().map(Some)
 }
 
 /// What starts the executions of a template, as `Category` says it.

@@ -102,7 +102,7 @@ pub(super) fn json_parameter(params: &Params, name: &str) -> Result<Option<Value
     match params.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
-        Some(Value::String(text)) => serde_json::from_str(text)
+        Some(Value::String(text)) => params::exact::read(text)
             .map(Some)
             .map_err(|e| bad_parameter(name, &format!("is not valid JSON: {e}"))),
         Some(other) => Ok(Some(other.clone())),

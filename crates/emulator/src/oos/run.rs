@@ -292,6 +292,7 @@ impl Engine {
     }
 
     pub(super) fn log(&mut self, id: &str, task: usize, at: Timestamp, message: String) {
+        let message = self.store.told(&message);
         if let Some(execution) = self.executions.get_mut(id)
             && execution.logs.len() < MAX_LOGS
         {

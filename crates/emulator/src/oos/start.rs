@@ -11,6 +11,7 @@ use super::engine::{Due, Engine};
 use super::execution::{Execution, Mode, NewExecution, PauseOption, Status};
 use super::expr::Resolver;
 use super::host::{Caller, Host};
+use super::records::tags;
 use super::request::{bad_parameter, json_parameter, optional_text};
 use super::switches::{SafetyCheckDefault, Taken};
 use super::template::Version;
@@ -53,7 +54,7 @@ impl Engine {
             None => Map::new(),
             Some(_) => return Err(bad_parameter("Parameters", "must be a JSON object")),
         };
-        let mut new = self.settings(host, caller, params)?;
+        let mut new = self.settings(host, caller, region, params)?;
         if let Some(family) = self.calling_family.clone() {
             self.join_family(&family)
                 .map_err(|e| ApiError::new(400, "QuotaExceeded.Execution", e))?;
@@ -74,6 +75,12 @@ impl Engine {
         params: &Params,
     ) -> Result<Arc<Version>, ApiError> {
         if let Some(content) = optional_text(params, "TemplateContent")? {
+            for other in ["TemplateName", "TemplateVersion"] {
+                if optional_text(params, other)?.is_some() {
+                    let reason = "TemplateContent says what runs; leave one of the two out";
+                    return Err(bad_parameter(other, reason));
+                }
+            }
             let id = host.fresh_id("t-");
             let template = Version::new(&id, &id, "v1", &content, false)
                 .map_err(|e| ApiError::new(400, "InvalidTemplate", format!("{e}.")))?;
@@ -110,6 +117,7 @@ impl Engine {
         &self,
         host: &dyn Host,
         caller: &Caller,
+        region: &str,
         params: &Params,
     ) -> Result<NewExecution, ApiError> {
         let switches = host.switches();
@@ -157,18 +165,16 @@ impl Engine {
             let reason = "Skip is valid only when Mode is Automatic";
             return Err(bad_parameter("SafetyCheck", reason));
         }
-        let tags = match json_parameter(params, "Tags")? {
-            Some(Value::Object(map)) if map.len() <= 20 => map,
-            None => Map::new(),
-            Some(_) => {
-                return Err(bad_parameter(
-                    "Tags",
-                    "must be a JSON object of at most 20 pairs",
-                ));
-            }
-        };
+        let tags = tags(params, "Tags")?.unwrap_or_default();
+        let parent_id = optional_text(params, "ParentExecutionId")?.unwrap_or_default();
+        if !parent_id.is_empty() {
+            self.existing(region, &parent_id).map_err(|mut e| {
+                e.message = format!("ParentExecutionId: {}", e.message);
+                e
+            })?;
+        }
         Ok(NewExecution {
-            parent_id: optional_text(params, "ParentExecutionId")?.unwrap_or_default(),
+            parent_id,
             mode,
             loop_mode,
             safety_check,

@@ -18,6 +18,7 @@ impl Engine {
         message: String,
     ) {
         let now = host.now();
+        let message = self.store.told(&message);
         if let Some(t) = self.task_mut(id, task) {
             t.status = status;
             t.message = message;

@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::cut::{CUT, KEPT, cut};
 use super::execution::time_text;
-use super::parameters::{CUT, KEPT};
 
 /// What stands in place of an encrypted value.
 pub(super) const HIDDEN: &str = "******";
@@ -132,27 +132,17 @@ impl Store {
             .ok_or_else(|| format!("the {what} {name} has no version {}", version.unwrap_or("")))
     }
 
-    /// Whether an encrypted value, or what was made of one, is in a value.
+    /// Whether an encrypted value, or what was made of one, is in a value, also as base64.
     pub(super) fn is_in(&self, value: &Value) -> bool {
-        if self.secrets.is_empty() {
-            return false;
-        }
-        let holds = |text: &str| {
-            let is_part = |secret: &String| {
-                text == secret || (secret.len() >= SHORT && text.contains(secret.as_str()))
-            };
-            self.secrets.iter().any(is_part)
-        };
-        texts(value).iter().any(|text| holds(text))
+        are_in(&self.secrets, value)
     }
 
     /// Notes what was made of an encrypted value, so that it shows nowhere either.
     pub(super) fn add_derived(&mut self, texts: BTreeSet<String>) -> Result<(), String> {
-        for text in texts {
-            let mut shown = json!(text);
-            self.hide(&mut shown);
-            // What holds the whole value, or its base64, is taken apart when it is shown.
-            if shown != json!(text) {
+        // A text may be a list or a structure in JSON, which is then read as one.
+        let within: Vec<String> = texts.iter().flat_map(|text| members(text)).collect();
+        for text in texts.into_iter().chain(within) {
+            if self.secrets.contains(&text) {
                 continue;
             }
             if self.derived >= MAX_DERIVED {
@@ -167,6 +157,29 @@ impl Store {
         Ok(())
     }
 
+    /// As `add_derived`, for a value that was read as one of another type.
+    pub(super) fn add_converted(&mut self, given: &Value, made: &Value) -> Result<(), String> {
+        match given != made && self.is_in(given) {
+            true => self.add_derived(derived(given, made)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether what is encrypted in a text is found when the text is shown, so that the rest of it may
+    /// show.
+    pub(super) fn takes_apart(&self, text: &str) -> bool {
+        let mut shown = json!(text);
+        self.hide(&mut shown);
+        shown != json!(text)
+    }
+
+    /// A message as it is kept and answered: without encrypted values, and with long ones cut off.
+    pub(super) fn told(&self, message: &str) -> String {
+        let mut message = json!(message);
+        self.hide(&mut message);
+        cut(message.as_str().unwrap_or_default())
+    }
+
     pub(super) fn take_untold(&mut self) -> Vec<String> {
         std::mem::take(&mut self.untold)
     }
@@ -175,6 +188,22 @@ impl Store {
     pub(super) fn hide(&self, value: &mut Value) {
         hide(&self.secrets, value);
     }
+}
+
+/// Whether one of some texts is in a value, also as base64. A short one only counts as the whole.
+pub(super) fn are_in(secrets: &BTreeSet<String>, value: &Value) -> bool {
+    if secrets.is_empty() {
+        return false;
+    }
+    let holds = |text: &str| {
+        let is_part = |secret: &String| {
+            text == secret || (secret.len() >= SHORT && text.contains(secret.as_str()))
+        };
+        secrets.iter().any(is_part)
+    };
+    texts(value)
+        .iter()
+        .any(|text| holds(text) || encoded(text).any(|(_, decoded)| holds(&decoded)))
 }
 
 /// All texts in a value, long numbers and names of members included.
@@ -354,24 +383,30 @@ fn hide_beginning(secret: &str, text: &mut String) {
     }
 }
 
-/// The same in whatever of a text is base64 of another, as commands, files and user data travel.
-fn hide_encoded(secrets: &[&str], text: &mut String) {
+/// Whatever of a text is base64 of another one, with that.
+fn encoded(text: &str) -> impl Iterator<Item = (&str, String)> {
     let is_of_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
     let words: BTreeSet<&str> = text
-        .split(|c| !is_of_base64(c))
+        .split(move |c| !is_of_base64(c))
         .filter(|word| word.len() >= SHORT && word.len().is_multiple_of(4))
         .collect();
-    let hidden: Vec<(String, String)> = words
-        .into_iter()
-        .filter_map(|word| Some((word.to_owned(), hide_in_word(secrets, word)?)))
+    words.into_iter().filter_map(|word| {
+        let decoded = String::from_utf8(STANDARD.decode(word).ok()?).ok()?;
+        Some((word, decoded))
+    })
+}
+
+/// The same in whatever of a text is base64 of another, as commands, files and user data travel.
+fn hide_encoded(secrets: &[&str], text: &mut String) {
+    let hidden: Vec<(String, String)> = encoded(text)
+        .filter_map(|(word, decoded)| Some((word.to_owned(), hide_decoded(secrets, decoded)?)))
         .collect();
     for (word, hidden) in hidden {
         *text = text.replace(&word, &hidden);
     }
 }
 
-fn hide_in_word(secrets: &[&str], word: &str) -> Option<String> {
-    let mut decoded = String::from_utf8(STANDARD.decode(word).ok()?).ok()?;
+fn hide_decoded(secrets: &[&str], mut decoded: String) -> Option<String> {
     let before = decoded.clone();
     for secret in secrets {
         hide_one(secret, &mut decoded);

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::cut::{cut, shorten};
 use super::near::nearest;
-use super::parameters::{Declaration, shorten};
+use super::parameters::Declaration;
 use super::yaml;
+use crate::params::exact;
 
 /// Longest template text, in bytes (64 KB, as in the OOS limits).
 const MAX_CONTENT: usize = 64 * 1024;
@@ -68,7 +70,7 @@ impl Version {
         content: &str,
         public: bool,
     ) -> Result<Arc<Self>, String> {
-        let parsed = Template::parse(content)?;
+        let parsed = Template::parse(content).map_err(|e| cut(&e))?;
         let hash = Sha256::digest(content.as_bytes())
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -124,7 +126,7 @@ impl Template {
             return Err(format!("the template is longer than {MAX_CONTENT} bytes"));
         }
         let value: Value = if content.trim_start().starts_with('{') {
-            serde_json::from_str(content)
+            exact::read(content)
                 .or_else(|json| yaml::read(content, MAX_DEPTH).map_err(|_| json))
                 .map_err(|e| format!("the template is not valid JSON: {e}"))?
         } else {
@@ -218,8 +220,15 @@ fn parse_tasks(value: Option<&Value>) -> Result<Vec<TaskSpec>, String> {
         check_name(&name).map_err(|e| format!("{place}: {e}"))?;
         let place = format!("task {name}");
         let action = text("Action", &place)?.ok_or_else(|| format!("{place} has no Action"))?;
-        if tasks.iter().any(|other| other.name == name) {
-            return Err(format!("two tasks are called {name}"));
+        let same = |other: &&TaskSpec| other.name.eq_ignore_ascii_case(&name);
+        if let Some(other) = tasks.iter().find(same) {
+            return Err(match other.name == name {
+                true => format!("two tasks are called {name}"),
+                false => format!(
+                    "the tasks {} and {name} differ in case alone, which references do not tell apart",
+                    other.name
+                ),
+            });
         }
         tasks.push(TaskSpec {
             properties: raw.get("Properties").cloned().unwrap_or(Value::Null),

@@ -1,6 +1,7 @@
 //! YAML as OOS reads it: version 1.1 of the language with the readings of PyYAML, which templates
-//! were written and tried with. `yes` is a truth, `010` is eight, `1:30` is ninety, a key that
-//! stands there twice counts where it stands last, and a quoted text may go on at any indent.
+//! were written and tried with. `yes` is a truth, `010` is eight, `1:30` is ninety, and a quoted text
+//! may go on at any indent. Two things are refused that PyYAML takes, because something would be lost
+//! untold: a key that is there twice, and a number that JSON of 64 bits does not hold exactly.
 //!
 //! The scanner is libyaml's, of which PyYAML's is the twin; what its words mean is decided here.
 
@@ -12,6 +13,7 @@ use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
 use super::jq::weight;
+use crate::params::exact;
 
 /// Most that a document may hold once its aliases are filled in, by weight: a few lines of aliases
 /// of aliases stand for more than any machine has.
@@ -117,6 +119,12 @@ impl Reader {
         let value = match &event.data {
             EventData::Scalar { .. } => {
                 let value = scalar(&event)?;
+                if let (Value::Number(number), EventData::Scalar { value: text, .. }) =
+                    (&value, &event.data)
+                    && exact::is_too_large(number)
+                {
+                    return Err(at(&event, &exact::too_large(text)));
+                }
                 self.spend(&event, weight(&value))?;
                 value
             }
@@ -146,8 +154,8 @@ impl Reader {
         Ok(value)
     }
 
-    /// A mapping: of keys that are there twice the last one counts; what `<<` merges in comes
-    /// before all of its own keys, and of a list of mappings the first has the say.
+    /// A mapping: what `<<` merges in comes before all of its own keys, and of a list of mappings the
+    /// first has the say.
     fn mapping(
         &mut self,
         events: &mut Events<'_, '_>,
@@ -188,6 +196,9 @@ impl Reader {
                     ));
                 }
             };
+            if own.contains_key(&key) {
+                return Err(format!("line {mark}: the key {key} is there twice"));
+            }
             own.insert(key, value);
         }
         merged.extend(own);

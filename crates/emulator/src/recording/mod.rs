@@ -54,6 +54,8 @@ pub fn take(cloud: &mut Cloud, scene: &Scene) -> Result<Recording, RecordingErro
         if let Value::String(message) = hidden(Value::String(std::mem::take(&mut call.message))) {
             call.message = message;
         }
+        call.region = journal.without_secrets(&call.region);
+        call.action = journal.without_secrets(&call.action);
         call
     };
     let calls: Vec<Recorded> = journal

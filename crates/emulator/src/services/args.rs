@@ -242,9 +242,9 @@ impl<'a> Args<'a> {
         match self.params.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
-            Some(Value::String(text)) => serde_json::from_str(text)
+            Some(Value::String(text)) => params::exact::read(text)
                 .map(Some)
-                .map_err(|_| invalid(name, "it must be JSON")),
+                .map_err(|e| invalid(name, &format!("it must be JSON: {e}"))),
             Some(other) => Ok(Some(other.clone())),
         }
     }

@@ -134,6 +134,7 @@ pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>
         unsupported,
         unknown,
     } = parameters::idle(call);
+    check_plurals(call)?;
     if unsupported.is_empty() {
         shapes::check(call)?;
         return Ok(unknown);
@@ -158,6 +159,49 @@ pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>
     );
     shapes::check(call)?;
     Ok(unsupported.into_iter().chain(unknown).collect())
+}
+
+/// Parameters that an action has in the singular and in the plural, and of which both count: filters by
+/// name that narrow each other, one type or task beside further ones.
+const BOTH_COUNT: &[(&str, &str)] = &[
+    ("CreateScalingConfiguration", "InstanceType"),
+    ("DescribeScalingGroups", "ScalingGroupName"),
+    ("NotifyExecution", "TaskExecutionId"),
+];
+
+/// `Err` for a parameter that is given in the singular and in the plural (`LifecycleState`,
+/// `LifecycleStates.N`): what both of them together mean is not documented, and a narrow filter would
+/// be widened by the other one.
+fn check_plurals(call: &Call) -> Result<(), ApiError> {
+    let is_given = |name: &str| {
+        call.params.get(name).is_some_and(|value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Number(_) | Value::Bool(_) | Value::Object(_) => true,
+        })
+    };
+    let is_known = |name: &str| parameters::is_of(call, name);
+    for name in call.params.keys() {
+        let several = args::plural(name);
+        let both_count = BOTH_COUNT.contains(&(call.action.as_str(), name.as_str()));
+        if !both_count
+            && is_given(name)
+            && is_given(&several)
+            && is_known(name)
+            && is_known(&several)
+        {
+            return Err(ApiError::new(
+                400,
+                "InvalidParameter",
+                format!(
+                    "The parameters {name} and {several} exclude each other: give all values in \
+                     {several}."
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Lists of tags and of filters by tag: a value without a key would select whatever there is.

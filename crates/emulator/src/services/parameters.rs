@@ -150,6 +150,16 @@ pub fn has(service: Service, action: &str, name: &str) -> bool {
         .any(|published| published.contains(&name))
 }
 
+/// Whether a parameter, or the list or structure of that name, is one of the action that is called.
+pub fn is_of(call: &Call, name: &str) -> bool {
+    let known = of_action(api(call.service, call.version), &call.action);
+    let mut heads = known
+        .into_iter()
+        .flatten()
+        .map(|own| own.path.split('.').next());
+    heads.any(|head| head == Some(name))
+}
+
 /// What a call gives that has no effect.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Idle {

@@ -7,6 +7,7 @@ use super::action::{Action, Run};
 use super::args::{Args, missing};
 use crate::error::ApiError;
 use crate::oos::Caller;
+use crate::params;
 use crate::state::call::Call;
 use crate::state::ram::{AccessKey, Policy, Role};
 use crate::state::time::later;
@@ -104,7 +105,7 @@ fn policy(args: Args<'_>) -> Result<Option<Policy>, ApiError> {
     if text.len() > 2048 {
         return Err(refused("PolicySize"));
     }
-    let document: Value = serde_json::from_str(&text).map_err(|_| refused("PolicyGrammar"))?;
+    let document = params::exact::read(&text).map_err(|_| refused("PolicyGrammar"))?;
     let several = |value: &Value| -> Vec<Value> {
         match value {
             Value::Array(items) => items.clone(),

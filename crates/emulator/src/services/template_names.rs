@@ -8,25 +8,33 @@ use serde_json::Value;
 use super::args::plural;
 use super::parameters::{COMMON, PAGING, api, of_action};
 use crate::api::covers;
-use crate::params::Params;
+use crate::error::ApiError;
+use crate::params::{Params, given_twice, twice};
 use crate::state::call::{EssVersion, Service};
 
 /// The parameters that a template gives to an action, under the action's own names, and the names
-/// that the action does not have.
-pub fn of_template(service: Service, action: &str, given: &Params) -> (Params, Vec<String>) {
+/// that the action does not have. `Err` for one that is given in two spellings.
+pub fn of_template(
+    service: Service,
+    action: &str,
+    given: &Params,
+) -> Result<(Params, Vec<String>), ApiError> {
     let Some(own) = own(service, action) else {
-        return (given.clone(), Vec::new());
+        let names = given_twice(given.keys().map(String::as_str));
+        return names.map_or_else(
+            || Ok((given.clone(), Vec::new())),
+            |names| Err(twice(names)),
+        );
     };
     let own = own.as_slice();
     let mut named = Params::new();
     let mut ignored = Vec::new();
-    // The action's own spelling goes first when both are given.
-    let (exact, others): (Vec<_>, Vec<_>) = given.iter().partition(|(name, _)| is_own(own, name));
-    for (name, value) in exact.into_iter().chain(others) {
+    let mut spelt: Vec<(String, &str)> = Vec::new();
+    for (name, value) in given {
         let found = if is_own(own, name) {
             Some(name.clone())
         } else {
-            own_name(own, name).filter(|found| !named.contains_key(found))
+            own_name(own, name)
         };
         let read = found
             .as_ref()
@@ -34,9 +42,21 @@ pub fn of_template(service: Service, action: &str, given: &Params) -> (Params, V
         if !read {
             ignored.push(name.clone());
         }
-        named.insert(found.unwrap_or_else(|| name.clone()), value.clone());
+        let found = found.unwrap_or_else(|| name.clone());
+        spelt.push((found.clone(), name));
+        named.insert(found, value.clone());
     }
-    (named, ignored)
+    match given_twice(spelt.iter().map(|(found, _)| found.as_str())) {
+        None => Ok((named, ignored)),
+        Some((one, other)) => {
+            let mut as_given = spelt
+                .iter()
+                .filter(|(found, _)| found == one || found == other)
+                .map(|(_, name)| *name);
+            let (first, second) = (as_given.next(), as_given.next());
+            Err(twice((first.unwrap_or(one), second.unwrap_or(other))))
+        }
+    }
 }
 
 /// The parameters of an action as templates may name them, in the 2014 spelling of ESS.
@@ -111,7 +131,8 @@ mod tests {
     use serde_json::json;
 
     fn mapped(action: &str, given: &Value) -> (Value, Vec<String>) {
-        let (named, ignored) = of_template(Service::Ecs, action, given.as_object().unwrap());
+        let given = given.as_object().unwrap();
+        let (named, ignored) = of_template(Service::Ecs, action, given).unwrap();
         (Value::Object(named), ignored)
     }
 
@@ -145,7 +166,6 @@ mod tests {
         for given in [
             json!({"tags": []}),
             json!({"InstanceNames": ["a"]}),
-            json!({"Tag": [], "Tags": []}),
             json!({"TagX1": 1}),
             // A list that is one text is not looked at.
             json!({"Tag": "owner"}),
@@ -153,6 +173,33 @@ mod tests {
         ] {
             let (_, ignored) = mapped("DescribeInstances", &given);
             assert_eq!(ignored.len(), 1, "{given}");
+        }
+    }
+
+    #[test]
+    fn one_parameter_in_two_spellings_is_refused_with_both() {
+        for (action, given, both) in [
+            (
+                "DescribeInstances",
+                json!({"Tag": [], "Tags": []}),
+                ["Tag", "Tags"],
+            ),
+            (
+                "ReplaceSystemDisk",
+                json!({"SystemDisk": {"Size": 1}, "SystemDiskSize": 2}),
+                ["SystemDisk", "SystemDiskSize"],
+            ),
+            (
+                "TagResources",
+                json!({"ResourceIds": ["i-1"], "ResourceId1": "i-2"}),
+                ["ResourceIds", "ResourceId1"],
+            ),
+        ] {
+            let refused = of_template(Service::Ecs, action, given.as_object().unwrap());
+            let message = refused.unwrap_err().message;
+            for name in both {
+                assert!(message.contains(name), "{given}: {message}");
+            }
         }
     }
 
@@ -190,7 +237,7 @@ mod tests {
                 .map(|(name, _)| (name, json!([])))
                 .collect();
             assert_eq!(
-                of_template(service, &action, &params).1,
+                of_template(service, &action, &params).unwrap().1,
                 Vec::<String>::new(),
                 "{api}"
             );

@@ -205,7 +205,7 @@ impl Journal {
                     true => mask(&mut value),
                     false => oos::hide(&self.secrets, &mut value),
                 }
-                (name.clone(), value)
+                (self.without_secrets(name), value)
             })
             .collect();
         let seq = self.next_seq();
@@ -221,8 +221,8 @@ impl Journal {
         self.push(Entry {
             service: Some(call.service),
             version: (call.service == Service::Ess).then_some(call.version),
-            action: call.action.clone(),
-            region: call.region.clone(),
+            action: self.without_secrets(&call.action),
+            region: self.without_secrets(&call.region),
             principal: call.caller.principal.clone(),
             account_id: call.caller.account_id.clone(),
             by_oos: call.by_oos,
@@ -277,7 +277,7 @@ impl Journal {
         let seq = self.push(Entry {
             service: Some(Service::Oos),
             action: "ACS::Notify".to_owned(),
-            region: region.to_owned(),
+            region: self.without_secrets(region),
             principal: caller.principal.clone(),
             by_oos: true,
             params,
@@ -294,6 +294,13 @@ impl Journal {
     /// Takes every value that must not show out of something else that is shown.
     pub(crate) fn hide(&self, value: &mut Value) {
         oos::hide(&self.secrets, value);
+    }
+
+    /// A text as it may be shown and logged.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        let mut shown = Value::String(text.to_owned());
+        self.hide(&mut shown);
+        shown.as_str().unwrap_or_default().to_owned()
     }
 
     fn push(&mut self, entry: Entry) -> usize {
@@ -318,6 +325,8 @@ impl Journal {
     }
 
     pub(crate) fn ignored(&mut self, seq: usize, names: Vec<String>) {
+        // A template may put a name together.
+        let names: Vec<String> = names.iter().map(|n| self.without_secrets(n)).collect();
         if let Some(entry) = self.entry(seq) {
             entry.ignored.extend(names);
             entry.ignored.sort();
@@ -342,11 +351,10 @@ impl Journal {
     }
 
     pub(crate) fn outcome(&mut self, seq: usize, result: &Result<Value, ApiError>) {
-        let message = result.as_ref().err().map(|error| {
-            let mut message = Value::String(error.message.clone());
-            self.hide(&mut message);
-            message.as_str().unwrap_or_default().to_owned()
-        });
+        let message = result
+            .as_ref()
+            .err()
+            .map(|error| self.without_secrets(&error.message));
         self.keep_answer(seq, result);
         if let Some(entry) = self.entry(seq) {
             match result {

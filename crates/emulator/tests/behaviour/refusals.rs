@@ -3,7 +3,7 @@
 use ess_emulator::cloud::Cloud;
 use serde_json::{Value, json};
 
-use crate::support::{ecs, ess, execution, oos, pass, small, status};
+use crate::support::{ecs, ess, ess_2014, execution, oos, pass, small, status};
 
 fn message(result: Result<Value, ess_emulator::error::ApiError>) -> String {
     let error = result.unwrap_err();
@@ -285,4 +285,138 @@ fn what_is_of_a_wrong_kind_in_a_template_is_refused_with_its_place() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn one_parameter_in_two_spellings_is_refused_with_both() {
+    let mut cloud = small("");
+    let head = "Action=DescribeScalingInstances&Version=2022-02-22&RegionId=cn-hangzhou";
+    for (query, both) in [
+        (
+            "InstanceIds.1=a&InstanceIds.1=b",
+            ["InstanceIds", "more than once"],
+        ),
+        (
+            "InstanceIds.1=a&InstanceIds.01=b",
+            ["InstanceIds.1", "InstanceIds.01"],
+        ),
+        (
+            "InstanceIds=a&InstanceIds.1=b",
+            ["InstanceIds", "InstanceIds.1"],
+        ),
+        ("RegionId=cn-beijing", ["RegionId", "more than once"]),
+        ("Action=DescribeScalingGroups", ["Action", "more than once"]),
+    ] {
+        let request = ess_emulator::front::Request {
+            method: "POST".into(),
+            path: "/".into(),
+            query: head.into(),
+            headers: vec![
+                ("host".into(), "ess.aliyuncs.com".into()),
+                (
+                    "content-type".into(),
+                    "application/x-www-form-urlencoded".into(),
+                ),
+            ],
+            body: query.as_bytes().to_vec(),
+        };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let answer = match ess_emulator::front::handle(&mut cloud, &request, now) {
+            ess_emulator::front::Outcome::Answer(answer) => answer,
+            other => panic!("an answer was expected, not {other:?}"),
+        };
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["Code"], "InvalidParameter", "{query}: {body}");
+        for part in both {
+            assert!(
+                body["Message"].as_str().unwrap().contains(part),
+                "{query}: {body}"
+            );
+        }
+    }
+    for (api, parameters, both) in [
+        (
+            "ReplaceSystemDisk",
+            json!({"InstanceId": "i-small-01", "SystemDisk": {"Size": 40}, "SystemDiskSize": 50}),
+            ["SystemDisk", "SystemDiskSize"],
+        ),
+        (
+            "DescribeInstances",
+            json!({"Tag": [{"Key": "a"}], "Tags": [{"Key": "b"}]}),
+            ["Tag", "Tags"],
+        ),
+    ] {
+        let call = json!({"Service": "ECS", "API": api, "Parameters": parameters});
+        let task = json!([{"Name": "read", "Action": "ACS::ExecuteAPI", "Properties": call}]);
+        let said = failure(&mut cloud, &template(&task));
+        for name in both {
+            assert!(said.contains(name), "{parameters}: {said}");
+        }
+    }
+}
+
+#[test]
+fn the_singular_and_the_plural_of_a_parameter_exclude_each_other() {
+    let mut cloud = small("");
+    for (given, both) in [
+        (
+            json!({"LifecycleState": "Standby", "LifecycleStates.1": "InService"}),
+            ["LifecycleState", "LifecycleStates"],
+        ),
+        (
+            json!({"CreationType": "Attached", "CreationTypes.1": "AutoCreated"}),
+            ["CreationType", "CreationTypes"],
+        ),
+    ] {
+        for ask in [ess, ess_2014] {
+            let said = message(ask(&mut cloud, "DescribeScalingInstances", given.clone()));
+            assert!(
+                both.iter().all(|name| said.contains(name)),
+                "{given}: {said}"
+            );
+        }
+    }
+    // These two narrow each other.
+    let given = json!({"ScalingGroupName": "x", "ScalingGroupNames.1": "y"});
+    ess(&mut cloud, "DescribeScalingGroups", given).unwrap();
+}
+
+#[test]
+fn a_start_is_refused_that_names_what_would_not_count() {
+    let mut cloud = small("");
+    let content = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [{"Name": "nap",
+        "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}]});
+    let mut start = |more: Value| {
+        let mut ask = json!({"TemplateContent": content.to_string()});
+        for (key, value) in more.as_object().unwrap() {
+            ask[key] = value.clone();
+        }
+        oos(&mut cloud, "StartExecution", ask)
+    };
+    for (more, what) in [
+        (
+            json!({"TemplateName": "ACS-ECS-BulkyRunCommand"}),
+            "TemplateName",
+        ),
+        (json!({"TemplateVersion": "v1"}), "TemplateVersion"),
+        (
+            json!({"Tags": r#"{"a": {"b": "c"}}"#}),
+            "the value of a must be a text",
+        ),
+        (
+            json!({"Tags": r#"{"a": "1", "a": "2"}"#}),
+            "the key a is there twice",
+        ),
+    ] {
+        let said = message(start(more.clone()));
+        assert!(said.contains(what), "{more}: {said}");
+    }
+    let orphan = start(json!({"ParentExecutionId": "exec-none"})).unwrap_err();
+    assert_eq!(orphan.code, "EntityNotExists.Execution");
+    assert!(orphan.message.contains("ParentExecutionId"), "{orphan}");
+    let parent = start(json!({"Tags": r#"{"n": 1}"#})).unwrap()["Execution"].clone();
+    assert_eq!(parent["Tags"], json!({"n": "1"}), "{parent}");
+    let id = &parent["ExecutionId"];
+    let child = start(json!({"ParentExecutionId": id})).unwrap();
+    assert_eq!(&child["Execution"]["ParentExecutionId"], id);
 }

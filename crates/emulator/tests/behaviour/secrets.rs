@@ -128,3 +128,136 @@ fn the_password_of_an_address_is_not_in_the_journal() {
     let uri = &journal["entries"][0]["params"]["WebHook"]["URI"];
     assert_eq!(uri, "http://***@host.example/x?***", "{journal}");
 }
+
+/// As `cloud`, with an execution that runs one task.
+fn look(value: &str, template: &Value) -> String {
+    all(&mut cloud(value), template)
+}
+
+#[test]
+fn what_is_made_of_a_long_value_is_hidden_before_a_message_is_cut_off() {
+    let name = "{{ oos-secret:n }}";
+    let encoded = json!({"Fn::Base64Encode": name});
+    let wanted = |action: &str, values: Value| {
+        json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [{"Name": "one", "Action": action,
+            "Retries": 1, "Properties": {"Service": "ECS", "API": "DescribeRegions",
+            "PropertySelector": ".Regions", "DesiredValues": values}}]})
+    };
+    let one = |action: &str, properties: Value| {
+        json!({"FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{"Name": "one", "Action": action, "Properties": properties}]})
+    };
+    let choice = json!({"Choices": [{"When": encoded, "NextTask": "ACS::END"}]});
+    let child = json!({"TemplateName": "child", "Parameters": {"n": encoded}});
+    let targets = json!({"Type": "ResourceIds", "ResourceIds": [[encoded]]});
+    for template in [
+        task(json!({"When": encoded})),
+        task(json!({"When": {"Fn::If": [true, encoded, "x"]}})),
+        task(json!({"When": {"Fn::Not": encoded}})),
+        task(json!({"Loop": {"Items": [1], "RateControl": {"Concurrency": encoded}}})),
+        wanted("ACS::CheckFor", json!([encoded])),
+        wanted("ACS::WaitFor", json!({"a": encoded})),
+        one("ACS::Choice", choice),
+        one(
+            "ACS::Approve",
+            json!({"Approvers": [], "MinRequiredApprovals": encoded}),
+        ),
+        one("ACS::Template", child),
+        one("ACS::SelectTargets", targets),
+        one(
+            "ACS::ExecuteAPI",
+            json!({"Service": "ECS", "API": "DescribeInstances",
+            "Parameters": {"Status": encoded}}),
+        ),
+    ] {
+        let mut cloud = cloud(&secret());
+        let child = json!({"FormatVersion": "OOS-2019-06-01", "Parameters": {"n": {"Type": "Number"}},
+            "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}]});
+        let made = json!({"TemplateName": "child", "Content": child.to_string()});
+        oos(&mut cloud, "CreateTemplate", made).unwrap();
+        let shown = all(&mut cloud, &template);
+        // The heads of the text and of its base64.
+        for part in ["part00", "cGFydDAw"] {
+            assert!(!shown.contains(part), "{template}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn what_is_computed_of_what_was_computed_shows_nowhere() {
+    let name = "{{ oos-secret:n }}";
+    let jq = |program: &str, of: Value| json!({"Fn::Jq": ["First", program, of]});
+    let reversed = jq("explode | reverse | implode", json!(name));
+    for (made, parts) in [
+        (
+            jq("ascii_upcase", jq(".[0:6]", json!(name))),
+            vec!["HUNTER"],
+        ),
+        (
+            jq(". + (explode | reverse | implode)", json!(name)),
+            vec!["2retnuh"],
+        ),
+        (
+            jq("explode | map(. + 1) | implode", json!(name)),
+            vec!["ivoufs3"],
+        ),
+        (
+            jq("map(. + 1) | implode", jq("explode", json!(name))),
+            vec!["ivoufs3"],
+        ),
+        (
+            jq(".[0:8]", json!({"Fn::Base64Encode": name})),
+            vec!["aHVudGVy"],
+        ),
+        (
+            json!({"Fn::Join": ["-", ["x", reversed, name]]}),
+            vec!["2retnuh", "hunter2"],
+        ),
+        (
+            json!({"Fn::Replace": [{"hunter2": "HUNT"}, name]}),
+            vec!["HUNT-with"],
+        ),
+        (
+            jq("[.] | tojson | ascii_upcase", json!(name)),
+            vec!["HUNTER2"],
+        ),
+        (
+            jq("{a: .} | tojson | tojson | tojson", json!(name)),
+            vec!["hunter2"],
+        ),
+    ] {
+        let mut template = task(
+            json!({"Properties": {"Service": "ECS", "API": "DescribeInstances",
+            "Parameters": {"InstanceName": made}}}),
+        );
+        template["Outputs"] = json!({"made": {"Type": "Json", "Value": made},
+            "list": {"Type": "List", "Value": [made]}});
+        let shown = look("hunter2-with-more", &template);
+        assert!(shown.contains("made"), "{made}: {shown}");
+        for part in parts {
+            assert!(!shown.contains(part), "{made}: {part} in {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_call_shows_no_encrypted_parameter_in_its_region_action_or_names() {
+    let name = "{{ oos-secret:n }}";
+    let call = |more: Value| {
+        let mut call = json!({"Service": "ECS", "API": "DescribeInstances", "Parameters": {}});
+        for (key, value) in more.as_object().unwrap() {
+            call[key] = value.clone();
+        }
+        task(json!({"Properties": call}))
+    };
+    for template in [
+        call(json!({"Parameters": {"RegionId": name}})),
+        call(json!({"API": name})),
+        call(json!({"Service": name})),
+        call(json!({"Parameters": {name: "x"}})),
+        call(json!({"Parameters": {name: "x", "RegionId": name}})),
+    ] {
+        let shown = look("hunter2hunter2", &template).to_lowercase();
+        assert!(!shown.contains("hunter2"), "{template}: {shown}");
+    }
+}

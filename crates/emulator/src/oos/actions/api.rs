@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::{Outcome, is_high_risk};
 use crate::error::ApiError;
+use crate::oos::cut::shorten;
 use crate::oos::engine::Engine;
 use crate::oos::execution::Pause;
 use crate::oos::functions::truth;
 use crate::oos::host::Host;
 use crate::oos::keys::risk_of;
-use crate::oos::parameters::shorten;
 use crate::params::Params;
 
 /// Most pages that automatic paging follows.
@@ -82,6 +82,14 @@ pub(super) fn describe(call: &Call, error: &ApiError) -> String {
 }
 
 impl Engine {
+    /// The call of a task. Its service is taken in capitals, which is another text.
+    pub(super) fn call_of(&mut self, properties: &Value) -> Result<Call, String> {
+        let call = Call::parse(properties)?;
+        let given = properties.get("Service").unwrap_or(&Value::Null);
+        self.store.add_converted(given, &json!(call.service))?;
+        Ok(call)
+    }
+
     pub(super) fn execute_api(
         &mut self,
         host: &mut dyn Host,
@@ -89,7 +97,7 @@ impl Engine {
         task: usize,
         properties: &Value,
     ) -> Outcome {
-        let call = match Call::parse(properties) {
+        let call = match self.call_of(properties) {
             Ok(call) => call,
             Err(e) => return Outcome::Failed(e),
         };

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use super::api::{Call, append, describe};
+use crate::oos::cut::shorten;
 use crate::oos::engine::Engine;
 use crate::oos::host::Host;
-use crate::oos::parameters::shorten;
 use crate::params::Params;
 
 /// Most ids that one DescribeInstances takes.

@@ -4,13 +4,14 @@ use jiff::{Span, SpanTotal, Timestamp, Unit};
 use serde_json::{Map, Value, json};
 
 use super::Outcome;
-use super::api::{Call, describe};
+use super::api::describe;
+use crate::oos::cut::shorten;
 use crate::oos::engine::Engine;
 use crate::oos::expr::UNSHOWN;
 use crate::oos::host::Host;
 use crate::oos::jq;
 use crate::oos::kept;
-use crate::oos::parameters::{same, shorten};
+use crate::oos::parameters::same;
 use crate::oos::store::derived;
 use crate::oos::template::TaskSpec;
 
@@ -208,7 +209,7 @@ impl Engine {
     /// `Code` and `Message`: templates wait until a call goes through that way. A selector that
     /// does not look for them lets the refusal fail the task.
     fn poll(&mut self, host: &mut dyn Host, id: &str, properties: &Value) -> Result<Poll, String> {
-        let call = Call::parse(properties)?;
+        let call = self.call_of(properties)?;
         let selector = properties
             .get("PropertySelector")
             .and_then(Value::as_str)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::oos::parameters::shorten;
+use crate::oos::cut::shorten;
 
 /// The argument as exactly `N` positional values.
 pub(super) fn positional<const N: usize>(argument: &Value) -> Result<[&Value; N], String> {

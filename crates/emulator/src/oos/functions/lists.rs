@@ -85,7 +85,8 @@ fn list_join(argument: &Value) -> Result<Value, String> {
     Ok(Value::Array(out))
 }
 
-/// The difference is what the union holds beyond the intersection (OOS help on functions).
+/// The difference is what the union holds beyond the intersection (OOS help on functions). Members are
+/// the same if they are as JSON: 1 and "1" are two, as they are where a list is made of each.
 fn sets(name: &str, argument: &Value) -> Result<Value, String> {
     // Each member is compared with all others.
     const MAX_MEMBERS: usize = 5_000;
@@ -104,18 +105,26 @@ fn sets(name: &str, argument: &Value) -> Result<Value, String> {
         let in_all = || {
             lists
                 .iter()
-                .all(|list| list.iter().any(|other| same(other, value)))
+                .all(|list| list.iter().any(|other| equal(other, value)))
         };
         let is_wanted = match name {
             "Intersection" => in_all(),
             "Difference" => !in_all(),
             _ => true,
         };
-        if is_wanted && !unique.contains(value) {
+        if is_wanted && !unique.iter().any(|other| equal(other, value)) {
             unique.push(value.clone());
         }
     }
     Ok(Value::Array(unique))
+}
+
+/// Equal as JSON, where 1 and 1.0 are one number.
+fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(_), Value::Number(_)) => same(a, b),
+        _ => a == b,
+    }
 }
 
 /// A list of maps becomes one map; later keys win.

@@ -1,5 +1,6 @@
 //! Functions over texts.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use base64::Engine as _;
@@ -7,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{as_list, as_text, number, positional};
+use crate::oos::cut::shorten;
 
 pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
     match name {
@@ -15,7 +17,9 @@ pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
             let bytes = STANDARD
                 .decode(as_text(argument)?.trim())
                 .map_err(|_| "the text is not Base64")?;
-            Ok(json!(String::from_utf8_lossy(&bytes)))
+            let text = String::from_utf8(bytes)
+                .map_err(|_| "what the Base64 spells is no text in UTF-8")?;
+            Ok(json!(text))
         }
         "Join" => {
             let [separator, list] = positional(argument)?;
@@ -45,11 +49,14 @@ pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
             let map = replacements
                 .as_object()
                 .ok_or("the first argument must be an object of replacements")?;
-            let mut text = as_text(text)?;
-            for (from, to) in map.iter().filter(|(from, _)| !from.is_empty()) {
-                text = replaced(&text, from, &as_text(to)?)?;
+            if map.contains_key("") {
+                return Err("an empty text cannot be replaced".to_owned());
             }
-            Ok(json!(text))
+            let pairs: Vec<(&str, String)> = map
+                .iter()
+                .map(|(from, to)| Ok((from.as_str(), as_text(to)?)))
+                .collect::<Result<_, String>>()?;
+            replaced(&as_text(text)?, pairs).map(|text| json!(text))
         }
         "Sub" => substitute(argument),
         // As JSON text without its quotes, for splicing into JSON.
@@ -83,14 +90,33 @@ pub(super) fn times(count: usize, bytes: usize) -> usize {
     count.saturating_mul(bytes)
 }
 
-fn replaced(text: &str, from: &str, to: &str) -> Result<String, String> {
-    let count = text.matches(from).count();
-    let kept = text.len().saturating_sub(times(count, from.len()));
-    fits(kept.saturating_add(times(count, to.len())))?;
-    Ok(text.replace(from, to))
+/// A text with all replacements made at once: what one of them put there is no other's to replace.
+/// Where several could be made, it is the longest.
+fn replaced(text: &str, mut pairs: Vec<(&str, String)>) -> Result<String, String> {
+    // Each is looked for at each place.
+    const MAX_WORK: usize = 256 * 1024 * 1024;
+    let keys = pairs.iter().map(|(from, _)| from.len()).sum();
+    if times(text.len(), keys) > MAX_WORK {
+        return Err("there are too many replacements for so long a text".to_owned());
+    }
+    pairs.sort_by_key(|(from, _)| Reverse(from.len()));
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let found = pairs.iter().find(|(from, _)| rest.starts_with(from));
+        let (put, passed) = match found {
+            Some((from, to)) => (to.as_str(), from.len()),
+            None => (&rest[..first.len_utf8()], first.len_utf8()),
+        };
+        fits(out.len().saturating_add(put.len()))?;
+        out.push_str(put);
+        rest = &rest[passed..];
+    }
+    Ok(out)
 }
 
-/// `[text with ${name}, {name: value}]`.
+/// `[text with ${name}, {name: value}]`, each value put in once: what it holds is not looked at again. A
+/// name without a value would stay in the text, where nobody notices it before a command runs.
 fn substitute(argument: &Value) -> Result<Value, String> {
     let empty = Map::new();
     let (text, map) = match argument {
@@ -102,10 +128,28 @@ fn substitute(argument: &Value) -> Result<Value, String> {
         ),
         other => (as_text(other)?, &empty),
     };
-    let mut out = text;
-    for (name, value) in map {
-        out = replaced(&out, &format!("${{{name}}}"), &as_text(value)?)?;
+    let mut out = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, behind) = after.split_once('}').ok_or("a ${ has no }")?;
+        let value = map
+            .get(name)
+            .or_else(|| map.get(name.trim()))
+            .ok_or_else(|| {
+                let name = shorten(name);
+                format!(
+                    "${{{name}}} has no value in the second argument; a key of that name whose value \
+                     is the same text leaves it as it is"
+                )
+            })?;
+        let value = as_text(value)?;
+        fits(out.len() + before.len() + value.len())?;
+        out.push_str(before);
+        out.push_str(&value);
+        rest = behind;
     }
+    fits(out.len() + rest.len())?;
+    out.push_str(rest);
     Ok(json!(out))
 }
 
@@ -124,7 +168,8 @@ fn is_ip_in_cidr(ip: &str, cidr: &str) -> Result<bool, String> {
             let shift = 128 - bits;
             Ok(u128::from(a).checked_shr(shift) == u128::from(b).checked_shr(shift))
         }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Ok(false),
+        (IpAddr::V4(_), IpAddr::V6(_)) if bits <= 128 => Ok(false),
+        (IpAddr::V6(_), IpAddr::V4(_)) if bits <= 32 => Ok(false),
         _ => Err(invalid()),
     }
 }

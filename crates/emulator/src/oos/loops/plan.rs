@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::oos::execution::{LoopRun, PauseOption};
 use crate::oos::template::{call_in, only};
+use crate::params::exact;
 
 /// Most items of one loop (OOS limit).
 const MAX_ITEMS: usize = 1000;
@@ -46,6 +47,7 @@ pub(in crate::oos) fn check(settings: &Value) -> Result<Vec<String>, String> {
         Some(Value::String(text)) if text.contains("{{") => {}
         Some(_) => return Err("Loop.RateControl is not an object".to_owned()),
     }
+    idle(settings.get("RateControl"), settings)?;
     let mut absent = Vec::new();
     match settings.get("Outputs") {
         None | Some(Value::Null) => {}
@@ -130,6 +132,50 @@ fn control(map: &Map<String, Value>) -> Result<(), String> {
     Ok(())
 }
 
+/// Refuses what makes no difference in the mode that a loop is in, as far as that is known. `Automatic`
+/// does not either, and is what holds without it.
+fn idle(control: Option<&Value>, settings: &Map<String, Value>) -> Result<(), String> {
+    let control = match control.filter(|v| !v.is_null()) {
+        None => None,
+        Some(Value::Object(map)) if call_in(map).is_none() => Some(map),
+        // A reference, which is looked at when it is resolved.
+        Some(_) => return Ok(()),
+    };
+    let get = |key: &str| {
+        let own = control.and_then(|c| c.get(key));
+        own.or_else(|| settings.get(key)).filter(|v| !v.is_null())
+    };
+    let is_later = |value: &Value| value.is_object() || is_reference(value);
+    if get("Mode").is_some_and(is_later) {
+        return Ok(());
+    }
+    let is_batch = get("Mode").is_some_and(|mode| mode == "Batch");
+    let mode = "Loop.RateControl.Mode";
+    if is_batch {
+        return match get("Concurrency") {
+            Some(_) => Err(format!(
+                "Loop.Concurrency has no effect when {mode} is Batch: ConcurrencyInBatches says how \
+                 many items run at a time"
+            )),
+            None => Ok(()),
+        };
+    }
+    for key in ["Batch", "ConcurrencyInBatches"] {
+        if get(key).is_some() {
+            return Err(format!("Loop.{key} has no effect unless {mode} is Batch"));
+        }
+    }
+    // The sizes of batches, as the rolling-update templates give them.
+    let has_batches = get("Concurrency").is_some_and(|value| value.is_array() || is_later(value));
+    let pauses = get("BatchPauseOption").is_some_and(|option| option != "Automatic");
+    match pauses && !has_batches {
+        true => Err(format!(
+            "Loop.BatchPauseOption has no effect without batches: {mode} must be Batch"
+        )),
+        false => Ok(()),
+    }
+}
+
 fn is_reference(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains("{{"))
 }
@@ -156,7 +202,7 @@ fn pause_option(value: &Value) -> Result<PauseOption, String> {
 pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, String> {
     let items = match settings.get("Items") {
         Some(Value::Array(list)) => list.clone(),
-        Some(Value::String(text)) => match serde_json::from_str(text) {
+        Some(Value::String(text)) => match exact::read(text) {
             Ok(Value::Array(list)) => list,
             _ => return Err("Loop.Items is not a list".to_owned()),
         },
@@ -174,6 +220,9 @@ pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, 
         Some(Value::Object(map)) => only(map, &[CONTROL], "Loop.RateControl")?,
         None => {}
         Some(_) => return Err("Loop.RateControl is not an object".to_owned()),
+    }
+    if let Some(settings) = settings.as_object() {
+        idle(control, settings)?;
     }
     let get = |key: &str| {
         control

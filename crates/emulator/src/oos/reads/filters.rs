@@ -7,9 +7,8 @@ use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::execution::{Execution, Task, time_text};
 use crate::oos::parameters::same;
-use crate::oos::request::{
-    CATEGORIES, STATUSES, bad_parameter, flag, json_parameter, one_of, optional_text, time,
-};
+use crate::oos::records::tags;
+use crate::oos::request::{CATEGORIES, STATUSES, bad_parameter, flag, one_of, optional_text, time};
 use crate::oos::switches::OosSwitches;
 use crate::oos::view::category;
 use crate::params::Params;
@@ -274,9 +273,5 @@ fn check_categories(params: &Params) -> Result<(), ApiError> {
 
 /// Tags given as JSON object, in a filter.
 fn tag_filter(params: &Params) -> Result<Map<String, Value>, ApiError> {
-    match json_parameter(params, "Tags")? {
-        Some(Value::Object(map)) => Ok(map),
-        None => Ok(Map::new()),
-        Some(_) => Err(bad_parameter("Tags", "must be a JSON object")),
-    }
+    Ok(tags(params, "Tags")?.unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! The API of the parameter store: which actions there are, and those that write.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Parameter, Stored, members};
 use crate::error::ApiError;
@@ -10,7 +10,7 @@ use crate::oos::parameters::Declaration;
 use crate::oos::records::tags;
 use crate::oos::request::{bad_parameter, optional_text, required_text};
 use crate::oos::template::only;
-use crate::params::Params;
+use crate::params::{Params, exact};
 
 /// Longest value, in characters, and longest name and description (API reference).
 const MAX_VALUE: usize = 4096;
@@ -235,8 +235,11 @@ fn value_of(params: &Params, constraints: &str) -> Result<String, ApiError> {
     }
     let refused = |_| bad_parameter("Value", "does not keep to the Constraints");
     let wrong = |e: String| bad_parameter("Constraints", &e);
-    let rules: Map<String, Value> =
-        serde_json::from_str(constraints).map_err(|_| wrong("must be a JSON object".to_owned()))?;
+    let Value::Object(rules) =
+        exact::read(constraints).map_err(|e| wrong(format!("must be a JSON object: {e}")))?
+    else {
+        return Err(wrong("must be a JSON object".to_owned()));
+    };
     only(&rules, &[CONSTRAINTS], "the object").map_err(wrong)?;
     let declaration = Declaration::parse("Value", &Value::Object(rules)).map_err(wrong)?;
     declaration.check("Value", json!(value)).map_err(refused)?;

@@ -175,6 +175,53 @@ fn parts_of_texts_and_lists() {
 }
 
 #[test]
+fn what_a_function_puts_in_is_no_part_of_what_it_looks_for() {
+    let table = [
+        (
+            json!({"Fn::Replace": [{"a": "b", "b": "c"}, "ab"]}),
+            json!("bc"),
+        ),
+        (
+            json!({"Fn::Replace": [{"ab": "x", "a": "y"}, "aab"]}),
+            json!("yx"),
+        ),
+        (
+            json!({"Fn::Sub": ["${a}-${b}", {"a": "${b}", "b": "${c}"}]}),
+            json!("${b}-${c}"),
+        ),
+        (
+            json!({"Fn::Sub": ["é${a}é", {"a": "", "b": "unused"}]}),
+            json!("éé"),
+        ),
+        (
+            json!({"Fn::Intersection": [[1, "a"], ["1", "a"]]}),
+            json!(["a"]),
+        ),
+        (json!({"Fn::Intersection": [[1], [1.0]]}), json!([1])),
+        (json!({"Fn::Union": [[1], ["1", 1.0]]}), json!([1, "1"])),
+        (json!({"Fn::Difference": [[1], ["1"]]}), json!([1, "1"])),
+    ];
+    for (expression, expected) in table {
+        assert_eq!(evaluate(expression.clone()), expected, "{expression}");
+    }
+    for (expression, what) in [
+        (
+            json!({"Fn::Sub": ["${typo}", {"name": "x"}]}),
+            "${typo} has no value",
+        ),
+        (json!({"Fn::Sub": "${alone}"}), "${alone} has no value"),
+        (json!({"Fn::Sub": ["${open", {}]}), "has no }"),
+        (json!({"Fn::Replace": [{"": "x"}, "a"]}), "empty"),
+        (json!({"Fn::Base64Decode": "not base64"}), "not Base64"),
+        (json!({"Fn::Base64Decode": "/w=="}), "no text"),
+        (json!({"Fn::IsIpInCIDR": ["::1", "10.0.0.0/99"]}), "no CIDR"),
+    ] {
+        let message = evaluate(expression);
+        assert!(message.as_str().unwrap().contains(what), "{message}");
+    }
+}
+
+#[test]
 fn a_bad_function_call_fails_the_execution_with_its_name() {
     for (expression, name) in [
         (json!({"Fn::Select": [9, "{{ list }}"]}), "Fn::Select"),

@@ -103,7 +103,7 @@ fn conditions_decide_about_tasks_and_refer_to_each_other_and_to_outputs() {
     }
     // A choice may name one, too.
     let choice = json!({
-        "Action": "ACS::Choice",
+        "Action": "ACS::Choice", "Retries": null,
         "Properties": {"DefaultTask": "ACS::END",
                        "Choices": [{"When": "isSmall", "NextTask": "nowhere"}]},
     });

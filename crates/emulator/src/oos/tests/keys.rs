@@ -306,3 +306,194 @@ fn a_default_is_held_against_its_declaration() {
         assert_eq!(outputs["o"], value, "{declaration}");
     }
 }
+
+#[test]
+fn a_key_that_makes_no_difference_for_its_action_is_refused() {
+    let sleep = "Action: 'ACS::Sleep', Properties: {Duration: PT1S}";
+    let choice =
+        "Action: 'ACS::Choice', Properties: {Choices: [{When: 'true', NextTask: 'ACS::END'}]}";
+    let approve = "Action: 'ACS::Approve', Properties: {Approvers: [ann]}";
+    let call = format!("Action: 'ACS::ExecuteAPI', Properties: {{{CALL}}}");
+    let looped = |control: &str| format!("{call}, Loop: {{Items: [1], {control}}}");
+    for (task, what) in [
+        (format!("{choice}, Loop: {{Items: [1]}}"), "Loop"),
+        (format!("{choice}, OnSuccess: 'ACS::END'"), "OnSuccess"),
+        (format!("{choice}, Retries: 2"), "Retries"),
+        (format!("{choice}, Outputs: {{o: {{Type: String}}}}"), "output o"),
+        (format!("{sleep}, Retries: 2"), "Retries"),
+        (format!("{sleep}, Outputs: {{o: {{ValueSelector: .x}}}}"), "output o"),
+        (
+            format!("{sleep}, Loop: {{Items: [1], Outputs: {{o: {{AggregateField: x}}}}}}"),
+            "joins the output x",
+        ),
+        (format!("{approve}, Delay: 2"), "Delay"),
+        (format!("{approve}, Outputs: {{o: {{}}}}"), "output o"),
+        ("Action: 'ACS::Approve', Properties: {Message: x}".to_owned(), "Approvers"),
+        ("Action: 'ACS::Approve'".to_owned(), "Approvers"),
+        (
+            "Action: 'ACS::TimerTrigger', Retries: 1, Properties: {Type: at, Expression: '2030-01-01T00:00:00Z'}"
+                .to_owned(),
+            "Retries",
+        ),
+        (
+            looped("RateControl: {BatchPauseOption: EveryBatchPause, Concurrency: 1}"),
+            "BatchPauseOption",
+        ),
+        (looped("BatchPauseOption: FirstBatchPause"), "BatchPauseOption"),
+        (looped("RateControl: {Batch: [1]}"), "Batch"),
+        (
+            looped("RateControl: {Mode: Concurrency, ConcurrencyInBatches: [1]}"),
+            "ConcurrencyInBatches",
+        ),
+        (
+            looped("RateControl: {Mode: Batch, Batch: [1], Concurrency: 2}"),
+            "Concurrency",
+        ),
+    ] {
+        let refused = validate(&one(&task)).expect_err(&task);
+        assert!(refused.contains("task one"), "{task}: {refused}");
+        assert!(refused.contains(what), "{task}: {refused}");
+    }
+    for task in [
+        format!("{choice}, When: 'true', OnError: 'ACS::END'"),
+        format!("{sleep}, Loop: {{Items: [1]}}, Outputs: {{o: {{Value: x}}}}"),
+        "Action: 'ACS::Pause'".to_owned(),
+        looped("BatchPauseOption: Automatic"),
+        looped("BatchPauseOption: EveryBatchPause, Concurrency: [1]"),
+        looped("BatchPauseOption: EveryBatchPause, Concurrency: {'Fn::CalculateBatch': [1, [1]]}"),
+        looped("RateControl: {Mode: Batch, Batch: [1], BatchPauseOption: EveryBatchPause}"),
+    ] {
+        validate(&one(&task)).unwrap();
+    }
+    // What a reference stands for is looked at when the loop begins.
+    let later = json!({
+        "FormatVersion": "OOS-2019-06-01",
+        "Parameters": {"control": {"Type": "Json", "Default": {"Concurrency": 1, "Batch": 2}}},
+        "Tasks": [{"Name": "one", "Action": "ACS::ExecuteAPI",
+                   "Properties": {"Service": "TEST", "API": "Do"},
+                   "Loop": {"Items": [1], "RateControl": "{{ control }}"}}],
+    });
+    let mut cloud = Cloud::new(&[]);
+    let ended = cloud.run(&later.to_string(), json!({}));
+    assert_eq!(ended["Status"], "Failed", "{ended}");
+    assert_eq!(cloud.world.count("Do"), 0);
+}
+
+#[test]
+fn tasks_whose_names_differ_in_case_alone_are_refused() {
+    let sleep = "Action: 'ACS::Sleep', Properties: {Duration: PT1S}";
+    let content = format!(
+        "{{FormatVersion: OOS-2019-06-01, Tasks: [{{Name: Wait, {sleep}}}, {{Name: wait, {sleep}}}]}}"
+    );
+    let refused = validate(&content).unwrap_err();
+    assert!(refused.contains("Wait and wait"), "{refused}");
+}
+
+#[test]
+fn limits_that_do_not_fit_the_type_or_that_nothing_keeps_to_are_refused() {
+    let parameter = |declaration: &Value| {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01", "Parameters": {"p": declaration},
+            "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
+        });
+        template.to_string()
+    };
+    for (declaration, what) in [
+        (json!({"Type": "Number", "MinLength": 1}), "MinLength"),
+        (json!({"Type": "Json", "MaxLength": 1}), "MaxLength"),
+        (json!({"Type": "Boolean", "MaxValue": 1}), "MaxValue"),
+        (json!({"Type": "String", "MinValue": 1}), "MinValue"),
+        (json!({"MinValue": 1}), "MinValue"),
+        (
+            json!({"Type": "List", "AllowedPattern": "a"}),
+            "AllowedPattern",
+        ),
+        (
+            json!({"Type": "Number", "AllowedPattern": "1"}),
+            "AllowedPattern",
+        ),
+        (json!({"AllowedPattern": "a)(b"}), "AllowedPattern"),
+        (
+            json!({"MinLength": 3, "MaxLength": 2}),
+            "MinLength is above MaxLength",
+        ),
+        (
+            json!({"Type": "Number", "MinValue": "3", "MaxValue": 2}),
+            "MinValue is above MaxValue",
+        ),
+        (json!({"AllowedValues": []}), "AllowedValues"),
+        (
+            json!({"Type": "Number", "AllowedValues": [1, "x"]}),
+            "AllowedValues",
+        ),
+        (
+            json!({"Type": "Boolean", "AllowedValues": ["maybe"]}),
+            "AllowedValues",
+        ),
+        (
+            json!({"AllowedValues": ["a"], "MinLength": 2}),
+            "AllowedValues",
+        ),
+        (
+            json!({"Type": "Number", "AllowedValues": [1, 2], "Default": 3}),
+            "must be one of",
+        ),
+    ] {
+        let refused = validate(&parameter(&declaration)).expect_err(&declaration.to_string());
+        assert!(refused.contains("parameter p"), "{declaration}: {refused}");
+        assert!(refused.contains(what), "{declaration}: {refused}");
+    }
+    for declaration in [
+        json!({"Type": "List", "MinLength": 1, "AllowedValues": ["a"]}),
+        json!({"Type": "Number", "MinValue": 1, "MaxValue": 1, "AllowedValues": ["1"]}),
+        json!({"AllowedPattern": "a|b", "AllowedValues": ["a", "c"], "MaxLength": 1}),
+    ] {
+        validate(&parameter(&declaration)).unwrap();
+    }
+}
+
+#[test]
+fn what_is_there_twice_or_too_large_is_refused_in_templates_and_parameters() {
+    let tasks =
+        r#""Tasks": [{"Name": "one", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}]"#;
+    let head = r#"{"FormatVersion": "OOS-2019-06-01", "#;
+    for (content, what) in [
+        (format!(r#"{head}"Description": "a", "Description": "b", {tasks}}}"#), "Description"),
+        (
+            format!(r#"{head}"Metadata": {{"n": 18446744073709551616}}, {tasks}}}"#),
+            "Metadata.n",
+        ),
+        (
+            "FormatVersion: OOS-2019-06-01\nTasks:\n- Name: one\n  Action: ACS::Sleep\n  Action: ACS::Pause\n"
+                .to_owned(),
+            "line 5: the key Action is there twice",
+        ),
+        (
+            "FormatVersion: OOS-2019-06-01\nMetadata: 18446744073709551616\n".to_owned(),
+            "18446744073709551616",
+        ),
+    ] {
+        let refused = validate(&content).expect_err(&content);
+        assert!(refused.contains(what), "{content}: {refused}");
+    }
+    let content = json!({
+        "FormatVersion": "OOS-2019-06-01",
+        "Parameters": {"p": {"Type": "Json"}, "n": {"Type": "Number", "Default": 1}},
+        "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
+    });
+    let mut cloud = Cloud::new(&[]);
+    for (parameters, what) in [
+        (r#"{"p": {}, "p": []}"#, "the key p is there twice"),
+        (r#"{"p": {"a": 99999999999999999999}}"#, "p.a"),
+        (
+            r#"{"p": "{\"a\": 1, \"a\": 2}"}"#,
+            "the key a is there twice",
+        ),
+        (r#"{"p": {}, "n": "99999999999999999999"}"#, "too large"),
+    ] {
+        let asked = json!({"TemplateContent": content.to_string(), "Parameters": parameters});
+        let refused = cloud.ask("StartExecution", asked).unwrap_err();
+        assert_eq!(refused.code, "InvalidParameter");
+        assert!(refused.message.contains(what), "{parameters}: {refused}");
+    }
+}

@@ -328,7 +328,7 @@ fn an_approval_task_counts_different_approvers() {
     assert_eq!(cloud.status(&id), "Success");
 
     for properties in [
-        json!({"MinRequiredApprovals": 0}),
+        json!({"MinRequiredApprovals": 0, "Approvers": []}),
         json!({"MinRequiredApprovals": 2, "Approvers": ["ann"]}),
         json!({"Approvers": "ann"}),
     ] {

@@ -78,7 +78,6 @@ fn words_mean_what_they_mean_to_pyyaml() {
 #[test]
 fn documents_are_read_as_pyyaml_reads_them() {
     let table: &[(&str, Value)] = &[
-        ("a: 1\nb: 2\na: 3\n", json!({"a": 3, "b": 2})),
         (
             "x: &x {a: 1, b: 2}\ny: &y {a: 5, c: 6}\nz:\n  <<: [*x, *y]\n  b: 9\n",
             json!({"x": {"a": 1, "b": 2}, "y": {"a": 5, "c": 6}, "z": {"a": 1, "b": 9, "c": 6}}),
@@ -120,6 +119,29 @@ fn documents_are_read_as_pyyaml_reads_them() {
     for (text, expected) in table {
         assert_eq!(read(text).as_ref(), Ok(expected), "{text}");
     }
+}
+
+#[test]
+fn what_would_be_lost_is_refused_though_pyyaml_takes_it() {
+    for (text, why) in [
+        ("a: 1\nb: 2\na: 3\n", "line 3: the key a is there twice"),
+        ("x: {1: a, '1': b}\n", "line 1: the key 1 is there twice"),
+        (
+            "a: 18446744073709551616\n",
+            "line 1: the number 18446744073709551616 is too large",
+        ),
+        (
+            "a: -9223372036854775809\n",
+            "line 1: the number -9223372036854775809 is too large",
+        ),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains(why), "{text}: {error}");
+    }
+    assert_eq!(
+        read("a: '18446744073709551616'\n"),
+        Ok(json!({"a": "18446744073709551616"}))
+    );
 }
 
 #[test]

@@ -201,7 +201,12 @@ fn tags(args: Args<'_>) -> Result<Option<Value>, ApiError> {
         Some(Value::Object(map)) => map.into_iter().collect(),
         Some(Value::Array(items)) => items
             .into_iter()
-            .map(|tag| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].clone())))
+            .map(|tag| {
+                let members = tag.as_object()?;
+                let is_known = |name: &String| ["Key", "Value"].contains(&name.as_str());
+                members.keys().all(is_known).then_some(())?;
+                Some((tag["Key"].as_str()?.to_owned(), tag["Value"].clone()))
+            })
             .collect::<Option<_>>()
             .ok_or_else(|| invalid("Tags", "each tag must be a structure with Key and Value"))?,
         Some(_) => return Err(invalid("Tags", "it must be a JSON object")),
@@ -213,11 +218,16 @@ fn tags(args: Args<'_>) -> Result<Option<Value>, ApiError> {
         let value = match value {
             Value::String(text) => text,
             Value::Null => String::new(),
-            other => other.to_string(),
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            Value::Array(_) | Value::Object(_) => {
+                let why = format!("the value of {key} must be a text");
+                return Err(invalid("Tags", &why));
+            }
         };
-        json!({ "Key": key, "Value": value })
+        Ok(json!({ "Key": key, "Value": value }))
     };
-    Ok(Some(pairs.into_iter().map(tag).collect()))
+    let tags: Result<Value, ApiError> = pairs.into_iter().map(tag).collect();
+    tags.map(Some)
 }
 
 pub const MODIFY: Action = Action {
