@@ -20,9 +20,7 @@ use super::{
     story::{self, Turn},
     summary::laid_out,
 };
-use crate::kubernetes::{
-    ErrorClass, KubeError, Object, ObjectKey, ObjectKind, Status, differs,
-};
+use crate::kubernetes::{ErrorClass, KubeError, Object, ObjectKey, ObjectKind, Status, differs};
 
 /// Events on their way. To be awaited before the pass ends.
 pub type Publishing<'a> = BoxFuture<'a, ()>;
