@@ -93,8 +93,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         "operator begins"
     );
 
-    let own = (fence, metrics, clock);
     let endpoints = Shared::new(HttpEndpoints::new(&settings.gate_endpoints)?);
+    let endpoints = endpoints.counted(metrics.clone());
+    let own = (fence, metrics, clock);
     let operator = Operator::new(&settings, &clients, &own_namespace, (own, endpoints));
     let (stop, shutdown) = shutdown::channel();
     let mut parts: JoinSet<Ended> = JoinSet::new();

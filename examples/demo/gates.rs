@@ -61,7 +61,7 @@ pub async fn gates(demo: &mut Demo, rising: &str, windowed: &str) -> Result<()> 
     demo.watch_cancelled(TASK("web-v2"))?;
     let task = demo.object(TASK("web-v2"))?;
     let status = &task["status"];
-    println!("  why: {}", status["gate"]["verdict"]["message"]);
+    println!("  why: {}", status["automaticRollback"]["message"]);
     let name = status["automaticRollback"]["name"].as_str();
     let name = name.context("no rollback was created")?.to_owned().leak();
     demo.watch(&[Watched("rollback", name)], nothing)?;

@@ -1,10 +1,12 @@
 //! `ess-rollout check`: whether `run` with the same flags and environment would work. It reads, and changes nothing.
 //!
 //! - [`cloud`]: credentials, endpoints, permissions
+//! - `endpoints`: what checks between batches may ask
 //! - [`rights`]: rights in the cluster
 //! - [`report`]: what was found
 
 pub mod cloud;
+mod endpoints;
 pub mod report;
 pub mod rights;
 
@@ -39,8 +41,11 @@ pub async fn check(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Report {
     let of_cloud = cloud::look(settings, group, variable);
-    let (mut findings, of_cloud) = tokio::join!(cluster(settings), of_cloud);
+    let of_endpoints = endpoints::look(settings);
+    let (mut findings, of_cloud, of_endpoints) =
+        tokio::join!(cluster(settings), of_cloud, of_endpoints);
     findings.extend(of_cloud);
+    findings.extend(of_endpoints);
     Report { findings }
 }
 

@@ -16,14 +16,18 @@ mod breaker;
 mod config;
 mod http;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ess_rollout_core::endpoints::{EndpointAnswer, EndpointError, EndpointQuery};
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
-use crate::recent::Recent;
+use crate::{recent::Recent, runtime::metrics::Metrics};
 
-pub use config::{ConfigError, EndpointConfig, names, read};
+pub use config::{ConfigError, EndpointConfig, Kind, names, read};
+
+/// The code of what there is no endpoint for.
+const NO_ENDPOINT: &str = "no-endpoint";
 
 /// What an endpoint answers, or why it does not.
 pub type Told = Result<EndpointAnswer, EndpointError>;
@@ -56,7 +60,7 @@ impl HttpEndpoints {
             // It was there when the update began.
             None => Err(EndpointError {
                 endpoint: name.to_owned(),
-                code: "no-endpoint".to_owned(),
+                code: NO_ENDPOINT.to_owned(),
                 message: format!(
                     "the operator has no endpoint {name} any more: add it to its configuration (chart value gateEndpoints)"
                 ),
@@ -77,6 +81,7 @@ impl Endpoints for HttpEndpoints {
 pub struct Shared {
     endpoints: Box<dyn Endpoints>,
     recent: Recent<EndpointQuery, Told>,
+    metrics: Arc<Metrics>,
 }
 
 impl Shared {
@@ -85,15 +90,31 @@ impl Shared {
         Self {
             endpoints: Box::new(endpoints),
             recent: Recent::default(),
+            metrics: Arc::default(),
         }
+    }
+
+    /// The same, counted here.
+    pub fn counted(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The answer to a question, asked no longer ago than `age`.
     pub async fn ask(&self, query: &EndpointQuery, age: Duration) -> Told {
-        let asked = self
-            .recent
-            .of(query, age, async || self.endpoints.ask(query).await);
-        asked.await
+        let ask = async || {
+            let began = Instant::now();
+            let told = self.endpoints.ask(query).await;
+            let code = told
+                .as_ref()
+                .map_or_else(|error| error.code.as_str(), |_| "OK");
+            // The name of one that there is not is an object's, of which there may be any number.
+            if code != NO_ENDPOINT {
+                let counted = &self.metrics.endpoints;
+                counted.asked(query.endpoint(), code, began.elapsed());
+            }
+            told
+        };
+        self.recent.of(query, age, ask).await
     }
 }
 

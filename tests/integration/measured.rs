@@ -105,9 +105,9 @@ async fn an_update_whose_errors_rise_in_the_second_batch_rolls_itself_back() {
     scene.until("web-v2", "pause 2", in_pause(2)).await;
     program.errors(0.5);
     let task = scene.until_state("web-v2", "Cancelled").await;
-    let gate = &task["status"]["gate"];
+    let undone = &task["status"]["automaticRollback"];
     assert_says(
-        &gate["verdict"]["message"],
+        &undone["message"],
         &["metrics.errors: 0.5 is more than 0.2 (failAbove)"],
     );
     let name = task["status"]["automaticRollback"]["name"]

@@ -6,6 +6,7 @@
 //! | [`catalogue`] | the list of all, from which docs/metrics.md is made |
 //! | [`passes`], [`queue`] | passes and the queue, under the names of controller-runtime and client-go |
 //! | [`cloud`], [`cluster`] | calls to Alibaba Cloud and to the apiserver |
+//! | [`endpoints`] | requests to the endpoints that checks ask |
 //! | [`updates`] | what becomes of updates |
 //! | `scraped` | what is counted when a scrape asks for it |
 //! | [`process`] | the process |
@@ -15,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 pub mod catalogue;
 pub mod cloud;
 pub mod cluster;
+pub mod endpoints;
 pub mod passes;
 pub mod process;
 pub mod queue;
@@ -35,6 +37,8 @@ pub struct Metrics {
     pub cloud: cloud::Cloud,
     /// The apiserver.
     pub cluster: cluster::Cluster,
+    /// The endpoints that checks ask.
+    pub endpoints: endpoints::Endpoints,
     /// What becomes of updates.
     pub updates: updates::Updates,
     process: process::Process,
@@ -56,6 +60,7 @@ impl Metrics {
         let queue = queue::Queue::new(&mut all);
         let cloud = cloud::Cloud::new(&mut all);
         let cluster = cluster::Cluster::new(&mut all);
+        let endpoints = endpoints::Endpoints::new(&mut all);
         let updates = updates::Updates::new(&mut all);
         let process = process::Process::new(&mut all);
         let about = ("ess_rollout_build_info", Lasts::AsItIs, "The program");
@@ -66,6 +71,7 @@ impl Metrics {
             queue,
             cloud,
             cluster,
+            endpoints,
             updates,
             process,
             scraping: Mutex::default(),

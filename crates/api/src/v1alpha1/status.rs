@@ -182,6 +182,9 @@ pub struct AutomaticRollback {
     pub name: String,
     /// When.
     pub time: Time,
+    /// Which check failed, and what of it.
+    #[schemars(length(max = 512))]
+    pub message: String,
 }
 
 /// Names a Rollback in the same namespace.

@@ -85,6 +85,13 @@ fn in_a_pause_the_rollback_takes_the_group_over() {
     ran_back(&mut update, &mut back);
     assert_eq!(update.state(), "Cancelled");
     assert_eq!(update.cloud.approved, [] as [i32; 0]);
+    let (why, gate) = (&update.status().automatic_rollback, &update.status().gate);
+    assert!(why.as_ref().unwrap().message.contains("rule-1"));
+    assert_eq!(
+        gate.as_ref().unwrap().pause_id,
+        1,
+        "what led to it is still there"
+    );
 }
 
 #[test]

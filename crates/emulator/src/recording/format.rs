@@ -104,6 +104,11 @@ pub enum RecordingError {
     /// One of its templates is refused.
     #[error("the template {0} of the recording: {1}")]
     Template(String, String),
+    /// A call of the control API that was taken when it was recorded.
+    #[error(
+        "{0} of the recording, at {1}, is refused by this version: {2}. Take the version that recorded it, or record again"
+    )]
+    Control(String, Timestamp, String),
     /// Another fixture than that of the recording.
     #[error(
         "{0} is not the fixture that was recorded with: its SHA-256 is {1}, that of the recording {2}. Leave --fixture out to replay with the recorded one, or record again"

@@ -66,7 +66,7 @@ pub fn replay(recording: &Recording) -> Result<Verdict, RecordingError> {
         let call = &recorded.call;
         while let Some(control) = controls.next_if(|control| control.after < call.seq) {
             cloud.advance_to(control.time.min(call.time));
-            apply(&mut cloud, control);
+            apply(&mut cloud, control)?;
         }
         if call.by_oos || call.by_script {
             continue;
@@ -84,7 +84,7 @@ pub fn replay(recording: &Recording) -> Result<Verdict, RecordingError> {
     }
     for control in controls {
         cloud.advance_to(control.time.min(recording.end));
-        apply(&mut cloud, control);
+        apply(&mut cloud, control)?;
     }
     cloud.advance_to(recording.end);
     verdict.replayed = pairs.len();
@@ -95,7 +95,11 @@ pub fn replay(recording: &Recording) -> Result<Verdict, RecordingError> {
     Ok(verdict)
 }
 
-fn apply(cloud: &mut Cloud, control: &crate::state::recorder::Control) {
+/// Those that were refused are not recorded: one that is refused now has another meaning, and what follows would, too.
+fn apply(
+    cloud: &mut Cloud,
+    control: &crate::state::recorder::Control,
+) -> Result<(), RecordingError> {
     let mut body = control.body.clone();
     let is_clock = control.path.trim_end_matches('/').ends_with("/clock");
     if let (true, Some(change)) = (is_clock, body.as_object_mut()) {
@@ -111,7 +115,13 @@ fn apply(cloud: &mut Cloud, control: &crate::state::recorder::Control) {
         ..Request::default()
     };
     let now = cloud.now();
-    control::handle(cloud, &request, now);
+    let answer = control::handle(cloud, &request, now);
+    if answer.status < 400 {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&answer.body).trim().to_owned();
+    let what = format!("{} {}", control.method, control.path);
+    Err(RecordingError::Control(what, control.time, said))
 }
 
 /// A recorded call as it is made again, and whether a secret is missing in it. `None` for one that

@@ -67,6 +67,24 @@ fn a_kept_command_is_invoked_with_its_parameters() {
 }
 
 #[test]
+fn parameters_of_a_command_that_takes_none_are_refused() {
+    let mut cloud = small("");
+    let ask = |more: Value| {
+        let mut ask = json!({"Type": "RunShellScript", "CommandContent": "ZWNobyB7e25hbWV9fQ==", "InstanceId.1": "i-small-01",
+            "Parameters": "{\"name\": \"web\"}"});
+        for (name, value) in more.as_object().unwrap() {
+            ask[name] = value.clone();
+        }
+        ask
+    };
+    let refused = ecs(&mut cloud, "RunCommand", ask(json!({}))).unwrap_err();
+    assert!(refused.message.contains("EnableParameter"), "{refused:?}");
+    ecs(&mut cloud, "RunCommand", ask(json!({"Parameters": "{}"}))).unwrap();
+    let taken = ask(json!({"EnableParameter": "true"}));
+    ecs(&mut cloud, "RunCommand", taken).unwrap();
+}
+
+#[test]
 fn what_a_command_becomes_is_what_is_run() {
     let mut cloud = small("");
     let id = create(&mut cloud, "true", json!({}));

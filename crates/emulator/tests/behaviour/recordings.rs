@@ -315,3 +315,23 @@ fn plain_scalars_of_a_fixture_verify_and_secrets_among_them_do_not_show() {
     let read: Recording = serde_json::from_str(&file).unwrap();
     assert_eq!(replay::replay(&read).unwrap().differences, []);
 }
+
+/// A control call that this version does not take would have what follows mean something else.
+#[test]
+fn a_recorded_control_call_that_is_refused_now_is_told_of() {
+    let fixture = Fixture::parse(SMALL).unwrap();
+    let mut cloud = Cloud::new(&fixture).unwrap();
+    let scene = Scene::new(SMALL, &fixture, cloud.now()).unwrap();
+    recording::begin(&mut cloud);
+    let out = json!({"count": 1});
+    control(&mut cloud, "POST", "groups/asg-small/scaleOut", out);
+    let taken = recording::take(&mut cloud, &scene).unwrap();
+    let file = serde_json::to_string(&taken).unwrap();
+    let edited = file.replace("asg-small/scaleOut", "asg-small/scaleUp");
+    assert_ne!(edited, file);
+    let read: Recording = serde_json::from_str(&edited).unwrap();
+    let error = replay::replay(&read).unwrap_err().to_string();
+    for part in ["scaleUp", "is refused by this version", "record again"] {
+        assert!(error.contains(part), "{error}");
+    }
+}

@@ -113,7 +113,10 @@ fn head(page: &mut Page, rollout: &Rollout) {
     checks(page, rollout);
     let undone_by = status.automatic_rollback.as_ref();
     if let Some(undo) = undone_by.filter(|_| status.rolled_back_by.is_none()) {
-        page.plain(&format!("  rollback/{} undoes it", undo.name));
+        page.plain(&format!(
+            "  rollback/{} undoes it: {}",
+            undo.name, undo.message
+        ));
     }
     let mut said = "to go on:";
     for next in rollout.next_commands() {

@@ -23,13 +23,17 @@ use crate::task::reason::Reason;
 /// Has the rollback created, and puts that on record, where a check asks for it.
 pub(in crate::rollout) fn create(ctx: &Context<'_>, decision: &mut Drafted) {
     let status = &mut decision.status;
-    if !is_wanted(ctx, status) {
+    let Some(message) = wanted(ctx, status) else {
         return;
-    }
+    };
     let rollback = object(ctx);
     let name = rollback.metadata.name.clone().unwrap_or_default();
     let time = Time(ctx.now());
-    status.automatic_rollback = Some(AutomaticRollback { name, time });
+    status.automatic_rollback = Some(AutomaticRollback {
+        name,
+        time,
+        message,
+    });
     decision.rollback = Some(Box::new(rollback));
 }
 
@@ -40,19 +44,20 @@ fn is_asked_for(ctx: &Context<'_>) -> bool {
     asked && ctx.undo.is_none()
 }
 
-fn is_wanted(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
-    let verdict = status.gate.as_ref().and_then(|gate| gate.verdict.as_ref());
-    let failed = verdict.is_some_and(|verdict| verdict.verdict == Verdict::Fail);
+/// Why one is to be created, if it is.
+fn wanted(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<String> {
+    let verdict = status.gate.as_ref()?.verdict.as_ref()?;
     // Whoever ends it for another reason says himself what becomes of it.
     let cancelled = status.cancellation.as_ref();
     let ended_by_others = cancelled.is_some_and(|cancelled| cancelled.reason != gate::CANCELLED);
-    is_asked_for(ctx)
-        && failed
+    let wanted = is_asked_for(ctx)
+        && verdict.verdict == Verdict::Fail
         && !ended_by_others
         && ctx.deleting.is_none()
         && status.execution.is_some()
         && status.automatic_rollback.is_none()
-        && status.rolled_back_by.is_none()
+        && status.rolled_back_by.is_none();
+    wanted.then(|| verdict.message.clone())
 }
 
 /// It goes on without a person, in batches as large as those of the update, and with no checks: what they would say is what it is to

@@ -214,8 +214,11 @@ fn parameters(args: Args<'_>, enabled: bool) -> Result<Map<String, Value>, ApiEr
         Some(Value::Object(map)) => map,
         Some(_) => return Err(invalid("Parameters", "it must be a JSON object")),
     };
-    if !enabled {
-        return Ok(Map::new());
+    if !enabled && !given.is_empty() {
+        return Err(invalid(
+            "Parameters",
+            "the command takes none: its EnableParameter is not true",
+        ));
     }
     let refused = |code: &str, message: &str| Err(ApiError::new(403, code, message));
     if given.len() > 10 {

@@ -77,7 +77,8 @@ pub(super) fn takes(gates: &Gates) -> Duration {
 
 /// The pause that is next, or that it is in, if anything is asked for its sake.
 fn about(ctx: &Context<'_>, gates: &Gates, status: &RollingUpdateTaskStatus) -> Option<i32> {
-    if status.result.is_some() || status.cancellation.is_some() {
+    // What led to its end stays as it was found.
+    if status.result.is_some() || status.cancellation.is_some() || ctx.lost_group() {
         return None;
     }
     let id = match &status.pause {
