@@ -115,11 +115,11 @@ crds: ## write crds/, the chart's copy, the API reference and the list of the fi
 
 metrics: ## write the list of metrics in docs/metrics.md from the code
 	@hack/need rust
-	@UPDATE_DOCS=1 $(cargo) test --quiet --package ess-rollout --lib the_documentation_has_the_list
+	@UPDATE_DOCS=1 $(cargo) test --quiet --workspace --lib the_documentation_has_the_list
 
 emulator-api: ## write the list of actions and parameters in docs/emulator-api.md from the code
 	@hack/need rust
-	@UPDATE_DOCS=1 $(cargo) test --quiet --package ess-emulator --test behaviour the_page_has_the_list
+	@UPDATE_DOCS=1 $(cargo) test --quiet --workspace --test behaviour the_page_has_the_list
 
 book: ## build the documentation as a book in target/book, and check its links
 	@hack/need rust python
