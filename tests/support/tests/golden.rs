@@ -22,7 +22,14 @@ fn cases() -> Vec<(&'static str, Value)> {
         "resources": null,
         "metrics": {"service": {"enabled": false}},
     });
-    let most = json!({
+    let endpoints = json!([
+        {"name": "prod", "kind": "Prometheus", "url": "https://prometheus.example.com", "timeoutSeconds": 5, "namespaces": ["shop"],
+         "basicSecret": {"name": "prometheus"}, "caConfigMap": {"name": "prometheus-ca"}, "useProxy": true},
+        {"name": "qa", "kind": "Webhook", "url": "http://qa.tools:8080/verdict", "bearerTokenSecret": {"name": "qa", "key": "t"}},
+        {"name": "old", "kind": "Prometheus", "url": "https://old.example.com", "authorizationSecret": {"name": "old"}},
+        {"name": "open", "kind": "Prometheus", "url": "http://prometheus.monitoring:9090"},
+    ]);
+    let mut most = json!({
         "global": {"imageRegistry": "registry-vpc.cn-hangzhou.aliyuncs.com"},
         "region": "cn-hangzhou",
         "watchNamespaces": ["shop", "web"],
@@ -32,11 +39,6 @@ fn cases() -> Vec<(&'static str, Value)> {
         "endpoints": {"oos": "https://oos.example.com"},
         "cloudRates": {"oosReadsPerSecond": 40, "oosStartsPerSecond": 20, "oosRequestsPerSecond": 30},
         "workers": 100,
-        "gateEndpoints": [
-            {"name": "prod", "kind": "Prometheus", "url": "https://prometheus.example.com", "timeoutSeconds": 5, "namespaces": ["shop"],
-             "basicSecret": {"name": "prometheus"}, "caConfigMap": {"name": "prometheus-ca"}, "useProxy": true},
-            {"name": "qa", "kind": "Webhook", "url": "http://qa.tools:8080/verdict", "bearerTokenSecret": {"name": "qa", "key": "t"}},
-        ],
         "crds": {"keep": false},
         "rbac": {"secretNamespaces": ["shop"], "clusterWideTasks": true},
         "admission": {"policies": {"enabled": true}, "stampRequester": true},
@@ -79,6 +81,7 @@ fn cases() -> Vec<(&'static str, Value)> {
         },
         "dashboard": {"enabled": true, "annotations": {"grafana_folder": "Kubernetes"}},
     });
+    most["gateEndpoints"] = endpoints;
     let oidc = json!({
         "watchNamespaces": ["shop"],
         "credentials": {"oidc": {"roleArn": "acs:ram::1:role/r", "providerArn": "acs:ram::1:oidc-provider/p"}},
