@@ -31,6 +31,11 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
     ("README.md", "make test", "is what runs these tests"),
     ("docs/start.md", "make demo", "as in the README"),
     (
+        "docs/gates.md",
+        "kubectl get rollbacks --selector",
+        "examples/demo/gates.rs types it",
+    ),
+    (
         "docs/by-hand.md",
         "cargo build --locked --workspace --bins",
         "what is typed below it has these programs and this shell",

@@ -44,6 +44,7 @@ fn fed() -> (Metrics, Scrape) {
     });
     metrics.cloud.polled(1_700_000_000);
     metrics.cloud.polls_fail(2);
+    metrics.endpoints.asked("prod", "timeout", took);
     metrics.cluster.watch_failed("rollbacks");
     metrics.cluster.requested("PATCH", Some(409), took);
     metrics.cluster.requested("GET", None, took);

@@ -70,7 +70,7 @@ fn a_kept_command_is_invoked_with_its_parameters() {
 fn parameters_of_a_command_that_takes_none_are_refused() {
     let mut cloud = small("");
     let ask = |more: Value| {
-        let mut ask = json!({"Type": "RunShellScript", "CommandContent": "ZWNobyB7e25hbWV9fQ==", "InstanceId.1": "i-small-01",
+        let mut ask = json!({"Type": "RunShellScript", "CommandContent": "echo {{name}}", "InstanceId.1": "i-small-01",
             "Parameters": "{\"name\": \"web\"}"});
         for (name, value) in more.as_object().unwrap() {
             ask[name] = value.clone();
