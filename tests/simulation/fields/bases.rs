@@ -377,6 +377,34 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
         .cloud(rule_that_becomes("OK"))
         .then(ended(), Act::Wait),
         base(
+            "measured",
+            json!({"gates": {
+                "metrics": [{
+                    "name": "errors", "source": "prod", "query": "rule-web", "passBelow": "0.4", "failAbove": "0.6",
+                    "initialDelaySeconds": 20,
+                }],
+                "onFailed": "Cancel",
+            }}),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
+        base(
+            "measured-from-below",
+            json!({"gates": {
+                "metrics": [{"name": "up", "source": "prod", "query": "rule-web", "passAbove": "-1", "failBelow": "-2"}],
+            }}),
+        )
+        .cloud(rule_that_becomes("OK"))
+        .then(ended(), Act::Wait),
+        base(
+            "asked",
+            json!({"gates": {"webhooks": [{"name": "smoke", "target": "qa"}], "onFailed": "Cancel"}}),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
+        base(
             "balanced",
             json!({"gates": {"loadBalancer": {"gracePeriodSeconds": 90}, "intervalSeconds": 40, "onFailed": "Cancel"}}),
         )

@@ -9,6 +9,7 @@ use super::engine::Engine;
 use super::execution::NewExecution;
 use super::expr::{Resolver, Scope};
 use super::host::Host;
+use super::parameters::Declaration;
 use super::request::bad_parameter;
 use super::run::OOS_UTIL_VERSION;
 use super::store::Store;
@@ -42,8 +43,10 @@ impl Engine {
         for (name, declaration) in declared {
             let value = match given.get(name) {
                 Some(value) if !value.is_null() => {
+                    let given =
+                        self.read(host, (region, &bound, new), (name, declaration), value)?;
                     let checked = declaration
-                        .check(name, value.clone())
+                        .check(name, given)
                         .map_err(|e| ApiError::new(400, "InvalidParameter", e))?;
                     self.store
                         .add_converted(value, &checked)
@@ -86,6 +89,31 @@ impl Engine {
             }
         }
         Ok(bound)
+    }
+}
+
+impl Engine {
+    /// A given value. Of a text with references, where the parameter is no text, what they stand for is meant; whatever is of the type as it
+    /// is keeps them, and they are looked at where it is used.
+    fn read(
+        &mut self,
+        host: &dyn Host,
+        (region, bound, new): (&str, &Map<String, Value>, &NewExecution),
+        (name, declaration): (&str, &Declaration),
+        given: &Value,
+    ) -> Result<Value, ApiError> {
+        let holds_references = given.as_str().is_some_and(|text| text.contains("{{"));
+        if !holds_references || declaration.kind.coerce(given.clone()).is_some() {
+            return Ok(given.clone());
+        }
+        let scope = start_scope(host, region, bound, new, &self.store);
+        let mut resolver = Resolver::new(&scope);
+        let resolved = resolver.resolve(given);
+        let derived = std::mem::take(&mut resolver.derived);
+        self.store
+            .add_derived(derived)
+            .map_err(|e| bad_parameter(name, &e))?;
+        resolved.map_err(|e| bad_parameter(name, &e))
     }
 }
 

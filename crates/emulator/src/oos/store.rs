@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::cut::{CUT, KEPT, cut};
@@ -277,8 +278,18 @@ pub(crate) fn hide(secrets: &BTreeSet<String>, value: &mut Value) {
 fn hide_all(secrets: &[&str], value: &mut Value) {
     match value {
         Value::String(text) => {
+            let json = text.starts_with(['{', '[']).then(|| text.clone());
             for secret in secrets {
                 hide_one(secret, text);
+            }
+            // A number, or a truth, stands there without quotes: clients read the rest of it as JSON.
+            if let Some(before) = json
+                && *text != before
+                && serde_json::from_str::<IgnoredAny>(text).is_err()
+                && let Ok(mut parsed) = serde_json::from_str::<Value>(&before)
+            {
+                hide_all(secrets, &mut parsed);
+                *text = parsed.to_string();
             }
             if text.contains(CUT) {
                 for secret in secrets {

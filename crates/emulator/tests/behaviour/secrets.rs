@@ -261,3 +261,49 @@ fn a_call_shows_no_encrypted_parameter_in_its_region_action_or_names() {
         assert!(!shown.contains("hunter2"), "{template}: {shown}");
     }
 }
+
+/// Whoever reads an answer as JSON can, though a number in it is hidden.
+#[test]
+fn outputs_with_an_encrypted_number_are_json() {
+    let mut cloud = cloud("918273645");
+    let template = json!({
+        "FormatVersion": "OOS-2019-06-01",
+        "Tasks": [{"Name": "wait", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
+        "Outputs": {"o": {"Type": "Number", "Value": "{{ oos-secret:n }}"}, "more": {"Type": "Number", "Value": 7}},
+    });
+    let ask = json!({"TemplateContent": template.to_string()});
+    let started = oos(&mut cloud, "StartExecution", ask).unwrap();
+    pass(&mut cloud, 60);
+    let named = json!({"ExecutionId": started["Execution"]["ExecutionId"]});
+    let listed = oos(&mut cloud, "ListExecutions", named).unwrap();
+    let outputs = listed["Executions"][0]["Outputs"].as_str().unwrap();
+    let read: Value = serde_json::from_str(outputs).unwrap();
+    assert_eq!(read, json!({"o": "******", "more": 7}));
+}
+
+/// As in a default, a reference may be given for a parameter that is no text.
+#[test]
+fn references_are_given_for_parameters_of_every_type() {
+    let mut cloud = cloud("12");
+    let template = |kind: &str| {
+        json!({
+            "FormatVersion": "OOS-2019-06-01", "Parameters": {"p": {"Type": kind}},
+            "Tasks": [{"Name": "wait", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
+            "Outputs": {"o": {"Type": kind, "Value": "{{ p }}"}},
+        })
+    };
+    let mut start = |kind: &str, given: &str| {
+        let parameters = json!({"p": given}).to_string();
+        let ask = json!({"TemplateContent": template(kind).to_string(), "Parameters": parameters});
+        oos(&mut cloud, "StartExecution", ask)
+    };
+    start("Number", "{{ oos-secret:n }}").unwrap();
+    start("String", "{{ oos-secret:n }}").unwrap();
+    for (kind, given) in [
+        ("Boolean", "{{ oos-secret:n }}"),
+        ("Number", "{{ oos-secret:none }}"),
+    ] {
+        let refused = start(kind, given).unwrap_err();
+        assert!(refused.message.contains('p'), "{refused:?}");
+    }
+}
