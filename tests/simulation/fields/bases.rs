@@ -14,6 +14,21 @@ use crate::operator::ACCESS_KEY;
 use crate::scenario::{Act, Name, Scenario, Step, When, attached, object, rule_that_becomes, with};
 use crate::world::NAMESPACE;
 
+/// What the rule of the cloud does, as a number: 0 where it is OK, 1 in ALARM.
+fn measured(limits: Value) -> Value {
+    with(
+        json!({"name": "errors", "source": "prod", "query": "rule-web"}),
+        limits,
+    )
+}
+
+/// Neither well nor not for too long.
+fn in_doubt(limits: Value) -> Value {
+    json!({"gates": {
+        "metrics": [measured(limits)], "timeoutSeconds": 60, "onInconclusive": "Fail", "onFailed": "Cancel",
+    }})
+}
+
 /// In the first pause of an execution load balancers begin to find this instance unhealthy.
 fn becomes_unhealthy(instance: &str) -> Value {
     let rule = json!({"instance": instance, "status": "abnormal"});
@@ -379,24 +394,33 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
         base(
             "measured",
             json!({"gates": {
-                "metrics": [{
-                    "name": "errors", "source": "prod", "query": "rule-web", "passBelow": "0.4", "failAbove": "0.6",
-                    "initialDelaySeconds": 20,
-                }],
-                "onFailed": "Cancel",
+                "metrics": [measured(json!({"failAbove": "0.6", "initialDelaySeconds": 20}))], "onFailed": "Cancel",
             }}),
         )
         .cloud(rule_that_becomes("ALARM"))
         .then(ended(), Act::Wait)
         .ends("Cancelled"),
         base(
-            "measured-from-below",
-            json!({"gates": {
-                "metrics": [{"name": "up", "source": "prod", "query": "rule-web", "passAbove": "-1", "failBelow": "-2"}],
-            }}),
+            "measured-before-the-start",
+            json!({"gates": {"metrics": [measured(json!({"failBelow": "0.5"}))]}}),
         )
         .cloud(rule_that_becomes("OK"))
-        .then(ended(), Act::Wait),
+        .then(When::Later(150), Act::Wait)
+        .ends("Pending"),
+        base(
+            "measured-in-between",
+            in_doubt(json!({"passBelow": "-1", "failAbove": "2"})),
+        )
+        .cloud(rule_that_becomes("OK"))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
+        base(
+            "measured-in-between-from-below",
+            in_doubt(json!({"passAbove": "0.5", "failBelow": "-1"})),
+        )
+        .cloud(rule_that_becomes("OK"))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
         base(
             "asked",
             json!({"gates": {"webhooks": [{"name": "smoke", "target": "qa"}], "onFailed": "Cancel"}}),
