@@ -109,8 +109,8 @@ impl CloudWire {
                 world.trace(|| story("not sent, the operator stops"));
                 world.gate.stop(&self.life, fault).await
             }
-            Some(Fault::AnswerLost) => Some(Effect::AnswerLost),
-            Some(Fault::Lost) => Some(Effect::LostBefore),
+            Some(Fault::AnswerLost) => Some(Effect::AnswerLost {}),
+            Some(Fault::Lost) => Some(Effect::LostBefore {}),
             Some(Fault::EffectLate | Fault::StopLate) => Some(Effect::EffectLate {
                 after_seconds: Some(LATE_SECONDS),
                 after_millis: None,

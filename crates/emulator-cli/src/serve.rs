@@ -1,7 +1,7 @@
 //! Serving the emulated cloud.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
-use ess_emulator::oos::Taken;
+use ess_emulator::oos::{Library, Taken};
 use ess_emulator::recording::{self, Scene, Template};
 use ess_emulator::server::{Server, TlsFiles};
 use ess_emulator::state::behaviour::UnsupportedParameters;
@@ -93,15 +93,33 @@ fn templates_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What a file holds. Anything but a file would be waited for, or have no end.
+fn template_text(file: &Path) -> Result<String, String> {
+    // The largest that OOS takes has 64 KiB.
+    const MAX_BYTES: u64 = 1 << 20;
+    let why = |error: std::io::Error| error.to_string();
+    if !std::fs::metadata(file).map_err(why)?.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    let mut text = String::new();
+    let mut from = std::fs::File::open(file).map_err(why)?.take(MAX_BYTES + 1);
+    let read = from.read_to_string(&mut text);
+    // Where it is cut off may be inside of a letter.
+    if from.limit() == 0 {
+        return Err(format!("it is larger than {MAX_BYTES} bytes"));
+    }
+    read.map_err(why)?;
+    Ok(text)
+}
+
 /// Adds one file and gives it. One that is no template is told of and left out.
 fn add_template(cloud: &mut Cloud, file: &Path) -> Option<Template> {
     let name = file
         .file_stem()
         .and_then(|name| name.to_str())
         .unwrap_or_default();
-    let added = std::fs::read_to_string(file)
-        .map_err(|error| error.to_string())
-        .and_then(|text| cloud.world.library.add(name, &text).map(|_| text));
+    let added =
+        template_text(file).and_then(|text| cloud.world.library.add(name, &text).map(|_| text));
     match added {
         Ok(content) => Some(Template {
             name: name.to_owned(),
@@ -141,18 +159,35 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
     let start = *fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
     let mut cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;
     let mut templates = Vec::new();
-    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    // By their names in small letters.
+    let mut files: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
     for folder in &options.actions {
         for file in templates_in(folder)? {
             let Some(template) = add_template(&mut cloud, &file) else {
                 continue;
             };
-            if let Some(before) = files.insert(template.name.clone(), file.clone()) {
-                tracing::warn!(
+            let given = (template.name.clone(), file.clone());
+            match files.insert(template.name.to_ascii_lowercase(), given) {
+                Some((name, before)) if name == template.name => tracing::warn!(
                     name = template.name,
                     file = %file.display(),
                     before = %before.display(),
                     "two files have the same name: this one takes the place of the one before"
+                ),
+                Some((name, before)) => tracing::warn!(
+                    name = template.name,
+                    file = %file.display(),
+                    other = name,
+                    before = %before.display(),
+                    "two files have names that differ in the case of letters alone: they are two templates"
+                ),
+                None => {}
+            }
+            if Library::is_built_in(&template.name) {
+                tracing::warn!(
+                    name = template.name,
+                    file = %file.display(),
+                    "this file takes the place of a template or action that is built in"
                 );
             }
             templates.push(template);

@@ -33,6 +33,42 @@ async fn two_files_of_one_name_are_told_of() {
     emulator.process().stop().unwrap();
 }
 
+#[tokio::test]
+async fn what_is_no_template_is_left_out_and_what_it_replaces_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = directory.path().join("fixture.yaml");
+    std::fs::write(&fixture, "regions: [cn-hangzhou]\n").unwrap();
+    let template = "FormatVersion: OOS-2019-06-01\nTasks: [{Name: a, Action: 'ACS::Sleep', Properties: {Duration: PT1S}}]\n";
+    let actions = directory.path().join("actions");
+    std::fs::create_dir_all(&actions).unwrap();
+    for name in [
+        "ACS::My::Action",
+        "ACS::my::Action",
+        "ACS::ECS::StopInstance",
+    ] {
+        std::fs::write(actions.join(format!("{name}.yml")), template).unwrap();
+    }
+    std::fs::write(actions.join("Large.yml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", actions.join("Endless.yml")).unwrap();
+    let fifo = actions.join("Fifo.yml");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let flags = ["--actions", actions.to_str().unwrap()];
+    let mut emulator = Emulator::start_with(&fixture, &flags).unwrap();
+    let log = std::fs::read_to_string(emulator.directory().join("emulator.log")).unwrap();
+    for (file, why) in [
+        ("Large.yml", "larger"),
+        ("Endless.yml", "no file"),
+        ("Fifo.yml", "no file"),
+        ("ACS::my::Action", "case of letters"),
+        ("ACS::ECS::StopInstance", "built in"),
+    ] {
+        let is_told = |line: &str| line.contains(file) && line.contains(why);
+        assert!(log.lines().any(is_told), "{file}: {log}");
+    }
+    emulator.process().stop().unwrap();
+}
+
 /// A schedule of seconds, a clock that runs as fast as can be, and a week to go: whoever wants it to end does not wait.
 #[tokio::test]
 async fn a_signal_ends_it_whatever_is_due() {

@@ -2,6 +2,7 @@
 //! nested values.
 
 pub(crate) mod exact;
+pub(crate) mod object;
 
 use std::collections::BTreeMap;
 

@@ -74,7 +74,7 @@ impl World {
                 error.retry_after_millis = retry_after_millis;
                 Outcome::Answered(self.settle(call, seq, &request_id, Err(error)))
             }
-            Some(Effect::LostBefore) => {
+            Some(Effect::LostBefore {}) => {
                 let lost = ApiError::new(0, "ConnectionLost", "Lost before it took effect.");
                 self.journal.outcome(seq, &Err(lost));
                 Outcome::Dropped
@@ -116,7 +116,7 @@ impl World {
                 let result = run(self, call);
                 Outcome::Answered(self.settle(call, seq, &request_id, result))
             }
-            Some(Effect::Deny) => {
+            Some(Effect::Deny {}) => {
                 let denied = Err(self.ram.denial(&call.caller, &action_of(call)));
                 Outcome::Answered(self.settle(call, seq, &request_id, denied))
             }
@@ -140,7 +140,7 @@ impl World {
                 Outcome::AnsweredAt(at, self.settle(call, seq, &request_id, result))
             }
             // The engine is busy with the execution that calls: the effect comes right after.
-            Some(Effect::AnswerLost) if call.by_oos && call.service == Service::Oos => {
+            Some(Effect::AnswerLost {}) if call.by_oos && call.service == Service::Oos => {
                 let event = Event::LateCall {
                     call: Box::new(call.clone()),
                     seq,
@@ -149,7 +149,7 @@ impl World {
                 self.queue.push(self.now, event);
                 Outcome::Dropped
             }
-            Some(Effect::AnswerLost) => {
+            Some(Effect::AnswerLost {}) => {
                 let result = run(self, call);
                 self.settle(call, seq, &request_id, result).ok();
                 Outcome::Dropped

@@ -299,7 +299,7 @@ impl Scene {
             "OIDCToken" => &["token"],
             "RoleSessionName" => &["session"],
             "DurationSecond" => &["900"],
-            "Policy" => &["{\"Statement\": []}"],
+            "Policy" => &["{\"Statement\": {\"Effect\": \"Allow\", \"Action\": \"*\"}}"],
             "Type" if action == "TriggerExecution" => &["Timer"],
             "Type" => &["RunShellScript"],
             "Process" | "Processe" => &["ScaleIn"],
@@ -388,6 +388,15 @@ fn service_of(api: Api) -> Service {
     Service::ALL.into_iter().find(apis).unwrap()
 }
 
+/// Parameters of ESS of which one is given.
+const EXCLUSIVE: &[(&str, &str)] = &[
+    ("ActiveScalingConfigurationId", "LaunchTemplateId"),
+    ("ImageId", "ImageFamily"),
+    ("ImageId", "ImageName"),
+    ("ImageName", "ImageFamily"),
+    ("SystemDisk.Category", "SystemDiskCategories.1"),
+];
+
 /// Calls an action with many choices of its parameters; gives those that were read.
 fn read_by(api: Api, action: &str, honoured: &[&str]) -> (BTreeSet<String>, String) {
     let mut dice = Dice(1);
@@ -421,6 +430,16 @@ fn read_by(api: Api, action: &str, honoured: &[&str]) -> (BTreeSet<String>, Stri
             } else {
                 let both = several(&name);
                 params.retain(|other, _| !both.contains(other));
+            }
+        }
+        if matches!(api, Api::Ess2014 | Api::Ess2022) {
+            for (one, other) in EXCLUSIVE {
+                if params.contains_key(*one) && params.contains_key(*other) {
+                    params.remove(if dice.roll(2) == 0 { *one } else { *other });
+                }
+            }
+            if !params.contains_key("LaunchTemplateId") {
+                params.remove("LaunchTemplateVersion");
             }
         }
         // What is given as a text has no name and no version, and other tries give these.

@@ -15,6 +15,7 @@ pub(super) fn refuse(status: u16, why: impl std::fmt::Display) -> Response {
     Response::json(status, &json!({ "error": why.to_string() }))
 }
 
+/// The body, which has to be an object, as what it says.
 pub(super) fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
     let invalid = |error| refuse(400, format!("the body is not valid: {error}"));
     let body: &[u8] = if request.body.is_empty() {
@@ -23,7 +24,8 @@ pub(super) fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response
         &request.body
     };
     serde_json::from_slice::<Once>(body).map_err(invalid)?;
-    serde_json::from_slice(body).map_err(invalid)
+    let mut from = serde_json::Deserializer::from_slice(body);
+    params::object::read(&mut from).map_err(invalid)
 }
 
 /// Refuses a body where none is looked at. An empty object says nothing, and some clients send

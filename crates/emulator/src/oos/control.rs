@@ -3,10 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::engine::{Due, Engine};
+use super::events;
 use super::execution::Status;
 use super::host::Host;
 use super::records::tags;
-use super::request::{bad_parameter, flag, json_parameter, optional_text, required_text};
+use super::request::{
+    bad_parameter, each_once, flag, json_parameter, optional_text, required_text,
+};
 use super::template::{MAX_DEPTH, depth};
 use super::trigger_state::TriggerKind;
 use crate::error::ApiError;
@@ -161,6 +164,7 @@ impl Engine {
             }
             gone.push(id.to_owned());
         }
+        each_once("ExecutionIds", &gone)?;
         self.forget(gone);
         Ok(json!({}))
     }
@@ -176,11 +180,28 @@ impl Engine {
         let id = required_text(params, "ExecutionId")?;
         let kind = TriggerKind::parse(&required_text(params, "Type")?)
             .ok_or_else(|| bad_parameter("Type", "must be Event, Alarm or Timer"))?;
-        let content = json_parameter(params, "Content")?.unwrap_or_else(|| json!({}));
-        if depth(&content) > MAX_DEPTH {
+        let given = json_parameter(params, "Content")?;
+        if given.as_ref().is_some_and(|given| depth(given) > MAX_DEPTH) {
             return Err(bad_parameter("Content", "nests too deeply"));
         }
-        let status = self.existing(region, &id)?.status;
+        let execution = self.existing(region, &id)?;
+        let status = execution.status;
+        // Without a content it is started by hand, and nothing is said to have happened.
+        if let (Some(event), Some(trigger)) = (&given, &execution.trigger)
+            && trigger.kind == kind
+            && kind != TriggerKind::Timer
+        {
+            let properties = &execution.tasks[trigger.task].properties;
+            if let Some(problem) = events::problem(kind, event, &[region.to_owned()]) {
+                return Err(bad_parameter("Content", &format!("is refused: {problem}")));
+            }
+            if let Some(field) = events::misfit(kind, properties, event, region) {
+                let why =
+                    format!("does not fit: {field} is not what the trigger of {id} waits for");
+                return Err(bad_parameter("Content", &why));
+            }
+        }
+        let content = given.unwrap_or_else(|| json!({}));
         if self.trigger_now(host, &id, kind, content)? {
             return Ok(json!({}));
         }

@@ -146,6 +146,16 @@ fn is_missing(value: Option<&Value>) -> bool {
 
 /// Whether an event is one that the properties of a trigger ask for. What they do not name fits.
 pub(super) fn fits(kind: TriggerKind, properties: &Value, event: &Value, region: &str) -> bool {
+    misfit(kind, properties, event, region).is_none()
+}
+
+/// The member of an event for which it is not one that the properties of a trigger ask for.
+pub(super) fn misfit(
+    kind: TriggerKind,
+    properties: &Value,
+    event: &Value,
+    region: &str,
+) -> Option<&'static str> {
     let wants = |property: &str, field: &str| match properties.get(property) {
         None | Some(Value::Null) => true,
         Some(Value::Array(list)) if list.is_empty() => true,
@@ -159,17 +169,18 @@ pub(super) fn fits(kind: TriggerKind, properties: &Value, event: &Value, region:
     };
     let here = event.get("regionId").and_then(Value::as_str);
     if here.is_some_and(|here| here != region) {
-        return false;
+        return Some("regionId");
     }
-    match kind {
-        TriggerKind::Timer => false,
-        TriggerKind::Alarm => wants("Namespace", "namespace") && wants("MetricName", "metricName"),
-        TriggerKind::Event => {
-            wants("Product", "product")
-                && wants("Name", "name")
-                && wants("Level", "level")
-                && has_content(properties.get("Content"), event.get("content"))
-        }
+    let names: &[(&str, &'static str)] = match kind {
+        TriggerKind::Timer => return Some("time"),
+        TriggerKind::Alarm => &[("Namespace", "namespace"), ("MetricName", "metricName")],
+        TriggerKind::Event => &[("Product", "product"), ("Name", "name"), ("Level", "level")],
+    };
+    let odd = names.iter().find(|(name, field)| !wants(name, field));
+    let has_content = || has_content(properties.get("Content"), event.get("content"));
+    match odd {
+        Some((_, field)) => Some(field),
+        None => (kind == TriggerKind::Event && !has_content()).then_some("content"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::public;
 use super::template::Version;
 
 /// Most templates of a library.
@@ -29,6 +30,11 @@ impl Library {
         let version = Version::new(&id, name, "v1", content, true)?;
         self.templates.insert(name.to_owned(), version);
         Ok(())
+    }
+
+    /// Whether a template or an action of this name comes with the emulator.
+    pub fn is_built_in(name: &str) -> bool {
+        public::names().any(|known| known == name)
     }
 
     /// How many templates there are.

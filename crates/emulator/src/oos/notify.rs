@@ -1,10 +1,12 @@
 //! `NotifyExecution`: what people and programs tell an execution that waits.
 
+mod address;
 mod items;
 mod targets;
 
 use serde_json::{Value, json};
 
+use self::address::{named_tasks, other_item};
 use super::approval::Approval;
 use super::control::wrong_status;
 use super::ending::Ending;
@@ -38,17 +40,17 @@ impl Engine {
         let execution = self.existing(region, &id)?;
         match kind.as_str() {
             "Approve" | "Reject" => {
+                let tasks = named_tasks(params)?;
+                if tasks.len() > 1 {
+                    let why = "names more than one task: Approve and Reject are about one";
+                    return Err(bad_parameter("TaskExecutionIds", why));
+                }
+                let item = optional_text(params, "LoopItem")?;
                 if !self.is_paused(&id) {
                     return Err(wrong_status(&id, execution.status, "it waits for nobody"));
                 }
-                let aim = optional_text(params, "TaskExecutionId")?;
-                let Some((execution, task)) = self.waiting_for_approval(&id, aim.as_deref()) else {
-                    return Err(wrong_status(
-                        &id,
-                        Status::Waiting,
-                        "nothing in it waits for approval",
-                    ));
-                };
+                let aim = tasks.first().map(String::as_str);
+                let (execution, task) = self.to_be_decided(&id, aim, item.as_deref())?;
                 let has_enough = self.is_decided(caller, &execution, task)?;
                 if let Some(t) = self.task_mut(&execution, task) {
                     t.note.clone_from(&note);
@@ -93,19 +95,49 @@ impl Engine {
             .is_some_and(|execution| !execution.status.is_final() && !execution.paused.is_empty())
     }
 
-    /// The first task that waits for approval in an execution or below it.
-    fn waiting_for_approval(&self, id: &str, aim: Option<&str>) -> Option<(String, usize)> {
+    /// The first task that waits for approval in an execution or below it, of those that are named.
+    fn to_be_decided(
+        &self,
+        id: &str,
+        aim: Option<&str>,
+        item: Option<&str>,
+    ) -> Result<(String, usize), ApiError> {
+        let waiting = self.waiting_for_approval(id);
+        let refused = |why| Err(wrong_status(id, Status::Waiting, why));
+        if waiting.is_empty() {
+            return refused("nothing in it waits for approval");
+        }
+        let named: Vec<(String, usize)> = waiting
+            .into_iter()
+            .filter(|(execution, task)| {
+                aim.is_none_or(|aim| self.executions[execution].tasks[*task].id == aim)
+            })
+            .collect();
+        if named.is_empty() {
+            return refused("the task execution that is named does not wait for approval");
+        }
+        named
+            .into_iter()
+            .find(|(execution, task)| {
+                item.is_none_or(|item| self.is_of_item(execution, *task, item))
+            })
+            .ok_or_else(|| other_item("a task that waits for approval"))
+    }
+
+    /// The tasks that wait for approval in an execution and below it.
+    fn waiting_for_approval(&self, id: &str) -> Vec<(String, usize)> {
+        let mut waiting = Vec::new();
         let mut open = vec![id];
         let mut next = 0;
         while let Some(id) = open.get(next).copied() {
             next += 1;
-            let execution = self.executions.get(id)?;
+            let Some(execution) = self.executions.get(id) else {
+                continue;
+            };
             for (i, task) in execution.tasks.iter().enumerate() {
                 match task.pause {
-                    Some(Pause::Batch | Pause::Approval | Pause::HighRisk)
-                        if aim.is_none_or(|aim| aim == task.id) =>
-                    {
-                        return Some((id.to_owned(), i));
+                    Some(Pause::Batch | Pause::Approval | Pause::HighRisk) => {
+                        waiting.push((id.to_owned(), i));
                     }
                     Some(Pause::Child) => {
                         open.extend(task.child.as_deref());
@@ -114,7 +146,7 @@ impl Engine {
                 }
             }
         }
-        None
+        waiting
     }
 
     /// Notes what a caller has to say to a waiting task, and tells whether an approval of it is

@@ -126,7 +126,6 @@ pub(super) fn templates() -> BTreeMap<String, Arc<Version>> {
     PUBLIC.clone()
 }
 
-#[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     SOURCES.iter().map(|(name, _)| *name)
 }

@@ -87,12 +87,12 @@ impl Engine {
         let id = required_text(params, "ExecutionId")?;
         let task = optional_text(params, "TaskExecutionId")?;
         let execution = self.existing(region, &id)?;
-        let kind = optional_text(params, "LogType")?;
+        // There are no others here, so a misspelt one would be taken for a log that is empty.
+        one_of(params, "LogType", &["System"])?;
         let rows: Vec<_> = execution
             .logs
             .iter()
             .filter(|log| task.as_ref().is_none_or(|task| log.task == *task))
-            .filter(|_| kind.as_deref().is_none_or(|kind| kind == "System"))
             .enumerate()
             .map(|(i, log)| (format!("{i:08}"), log))
             .collect();

@@ -1,5 +1,6 @@
 //! Reading the parameters of a request to OOS, with the errors that it gives for bad ones.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
@@ -85,6 +86,18 @@ pub(super) const CATEGORIES: &[&str] = &["Other", "TimerTrigger", "EventTrigger"
 
 /// Who sees a template or a parameter.
 pub(super) const SHARE_TYPES: &[&str] = &["Public", "Private"];
+
+/// `Err` for a list of a parameter in which something is twice: one of the two would say nothing.
+pub(super) fn each_once(name: &str, list: &[String]) -> Result<(), ApiError> {
+    let mut seen = BTreeSet::new();
+    match list.iter().find(|item| !seen.insert(*item)) {
+        None => Ok(()),
+        Some(item) => Err(bad_parameter(
+            name,
+            &format!("has {item} twice; leave one out"),
+        )),
+    }
+}
 
 /// A point in time.
 pub(super) fn time(params: &Params, name: &str) -> Result<Option<Timestamp>, ApiError> {

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::parameters::same;
 use super::records::{TAGS, tags};
 use super::request::{
-    Page, bad_parameter, flag, json_parameter, missing, optional_text, required_text,
+    Page, bad_parameter, each_once, flag, json_parameter, missing, optional_text, required_text,
 };
 use crate::error::ApiError;
 use crate::params::Params;
@@ -142,6 +142,7 @@ impl Engine {
     ) -> Result<(Kind, Vec<String>), ApiError> {
         let kind = Kind::of(params)?;
         let ids = texts(params, "ResourceIds", 50)?.ok_or_else(|| missing("ResourceIds"))?;
+        each_once("ResourceIds", &ids)?;
         let found: Result<Vec<String>, ApiError> = ids
             .iter()
             .map(|id| self.resource(region, kind, id))
@@ -182,6 +183,7 @@ impl Engine {
     ) -> Result<Value, ApiError> {
         let (kind, ids) = self.targets_of_tags(region, params)?;
         let keys = texts(params, "TagKeys", TAGS)?;
+        each_once("TagKeys", keys.as_deref().unwrap_or_default())?;
         let all = flag(params, "All")?.unwrap_or(false);
         if keys.is_none() && !all {
             return Err(missing("TagKeys"));

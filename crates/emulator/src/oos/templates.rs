@@ -13,8 +13,8 @@ use super::host::{Caller, Host};
 use super::packages;
 use super::records::{Given, category};
 use super::request::{
-    Page, SHARE_TYPES, bad_parameter, flag, json_parameter, missing, one_of, optional_text,
-    required_text,
+    Page, SHARE_TYPES, bad_parameter, each_once, flag, json_parameter, missing, one_of,
+    optional_text, required_text,
 };
 use super::template::{Template, Version};
 use crate::error::ApiError;
@@ -246,6 +246,7 @@ impl Engine {
             .map(|name| name.as_str().map(str::to_owned))
             .collect();
         let names = names.ok_or_else(|| bad_parameter("TemplateNames", form))?;
+        each_once("TemplateNames", &names)?;
         self.delete_all(region, &names, params)
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod parameters;
 pub(crate) mod planned;
 pub(crate) mod policies;
 mod regions;
+mod repeated;
 pub(crate) mod server_groups;
 mod shapes;
 pub(crate) mod slb;
@@ -127,7 +128,8 @@ pub(crate) fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
 }
 
 /// `Err` for a parameter that the action has and the emulator does not, unless the switch says that
-/// such ones are ignored, and for one that is given in another shape than the action has it in.
+/// such ones are ignored, for one that is given in another shape than the action has it in, and for an
+/// entry that is twice in a list.
 /// Gives the names that make no difference.
 pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>, ApiError> {
     let parameters::Idle {
@@ -137,6 +139,7 @@ pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>
     check_plurals(call)?;
     if unsupported.is_empty() {
         shapes::check(call)?;
+        repeated::check(call)?;
         return Ok(unknown);
     }
     let names = unsupported.join(", ");
@@ -158,16 +161,13 @@ pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>
         "parameters are ignored that the emulator does not support"
     );
     shapes::check(call)?;
+    repeated::check(call)?;
     Ok(unsupported.into_iter().chain(unknown).collect())
 }
 
-/// Parameters that an action has in the singular and in the plural, and of which both count: filters by
-/// name that narrow each other, one type or task beside further ones.
-const BOTH_COUNT: &[(&str, &str)] = &[
-    ("CreateScalingConfiguration", "InstanceType"),
-    ("DescribeScalingGroups", "ScalingGroupName"),
-    ("NotifyExecution", "TaskExecutionId"),
-];
+/// Parameters that an action has in the singular and in the plural, and of which both count: one task
+/// beside further ones.
+const BOTH_COUNT: &[(&str, &str)] = &[("NotifyExecution", "TaskExecutionId")];
 
 /// `Err` for a parameter that is given in the singular and in the plural (`LifecycleState`,
 /// `LifecycleStates.N`): what both of them together mean is not documented, and a narrow filter would

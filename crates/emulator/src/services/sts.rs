@@ -8,6 +8,7 @@ use super::args::{Args, missing};
 use crate::error::ApiError;
 use crate::oos::Caller;
 use crate::params;
+use crate::state::behaviour::UnsupportedParameters;
 use crate::state::call::Call;
 use crate::state::ram::{AccessKey, Policy, Role};
 use crate::state::time::later;
@@ -96,16 +97,23 @@ fn duration(args: Args<'_>, role: &Role) -> Result<i64, ApiError> {
     }
 }
 
-/// `Policy` narrows the session to the actions that it allows, too. As for every policy here, its
-/// resources and conditions are not looked at.
-fn policy(args: Args<'_>) -> Result<Option<Policy>, ApiError> {
+/// `Policy` narrows the session to the actions that it allows, too. Resources and conditions are not looked
+/// at, and without them it would allow or deny more than it says: it is refused, unless parameters that
+/// the emulator does not support are to be ignored.
+fn policy(world: &World, args: Args<'_>) -> Result<Option<Policy>, ApiError> {
     let Some(text) = args.text("Policy") else {
         return Ok(None);
     };
     if text.len() > 2048 {
         return Err(refused("PolicySize"));
     }
-    let document = params::exact::read(&text).map_err(|_| refused("PolicyGrammar"))?;
+    let document = params::exact::read(&text)
+        .map_err(|error| grammar(&format!("the text is not valid JSON: {error}")))?;
+    known(&document, "Policy", &["Version", "Statement"])?;
+    let version = &document["Version"];
+    if !version.is_null() && version != "1" {
+        return Err(grammar(&format!("Version must be \"1\", not {version}")));
+    }
     let several = |value: &Value| -> Vec<Value> {
         match value {
             Value::Array(items) => items.clone(),
@@ -114,16 +122,81 @@ fn policy(args: Args<'_>) -> Result<Option<Policy>, ApiError> {
         }
     };
     let mut policy = Policy::default();
-    for statement in several(&document["Statement"]) {
-        let actions = several(&statement["Action"]);
-        let actions = actions.iter().filter_map(Value::as_str).map(str::to_owned);
+    let statements = several(&document["Statement"]);
+    if statements.is_empty() {
+        return Err(grammar("Statement is missing or empty"));
+    }
+    for (n, statement) in statements.iter().enumerate() {
+        let at = format!("Statement[{n}]");
+        known(
+            statement,
+            &at,
+            &["Effect", "Action", "Resource", "Condition"],
+        )?;
+        let narrows = match &statement["Condition"] {
+            Value::Null => several(&statement["Resource"])
+                .iter()
+                .any(|resource| resource != "*")
+                .then_some("Resource"),
+            _ => Some("Condition"),
+        };
+        if let Some(name) = narrows {
+            let is_refused = world.switches.unsupported_parameters == UnsupportedParameters::Refuse;
+            if is_refused {
+                return Err(ApiError::new(
+                    400,
+                    "UnsupportedParameter",
+                    format!(
+                        "The emulator does not support {name} of {at} of the parameter Policy: its \
+                         policies are of actions alone. Leave it out, or let the emulator ignore it \
+                         with --unsupported-parameters ignore."
+                    ),
+                ));
+            }
+            tracing::warn!(
+                parameter = "Policy",
+                ignored = format!("{name} of {at}"),
+                "the policy of a session counts for all resources and without conditions"
+            );
+        }
+        let actions: Option<Vec<String>> = several(&statement["Action"])
+            .iter()
+            .map(|action| action.as_str().map(str::to_owned))
+            .collect();
+        let Some(actions) = actions.filter(|actions| !actions.is_empty()) else {
+            return Err(grammar(&format!(
+                "Action of {at} must be an action or a list of actions"
+            )));
+        };
         match statement["Effect"].as_str() {
             Some("Allow") => policy.allow.extend(actions),
             Some("Deny") => policy.deny.extend(actions),
-            _ => return Err(refused("PolicyGrammar")),
+            _ => return Err(grammar(&format!("Effect of {at} must be Allow or Deny"))),
         }
     }
     Ok(Some(policy))
+}
+
+fn grammar(why: &str) -> ApiError {
+    ApiError::new(
+        400,
+        "InvalidParameter.PolicyGrammar",
+        format!("The parameter Policy has not passed the grammar check: {why}."),
+    )
+}
+
+/// `Err` for a part of a policy that is no object, or has a key that nothing looks at.
+fn known(part: &Value, at: &str, keys: &[&str]) -> Result<(), ApiError> {
+    let Some(members) = part.as_object() else {
+        return Err(grammar(&format!("{at} must be an object")));
+    };
+    match members.keys().find(|key| !keys.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(odd) => Err(grammar(&format!(
+            "the emulator does not look at {odd} of {at}: it may have {}",
+            keys.join(", ")
+        ))),
+    }
 }
 
 /// A new session: its credentials, as answered.
@@ -172,7 +245,7 @@ fn issue(
 
 fn assume_role(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let session = session_name(args)?;
-    let policy = policy(args)?;
+    let policy = policy(world, args)?;
     let identity = args.text("SourceIdentity");
     let external = args.text("ExternalId");
     let role = role(world, args)?.clone();
@@ -198,7 +271,7 @@ fn assume_role_with_oidc(
     args: Args<'_>,
 ) -> Result<Value, ApiError> {
     let session = session_name(args)?;
-    let policy = policy(args)?;
+    let policy = policy(world, args)?;
     let provider_arn = args.required("OIDCProviderArn")?;
     let token = args.text("OIDCToken").ok_or_else(|| missing("OIDCToken"))?;
     if !(4..=20_000).contains(&token.len()) {

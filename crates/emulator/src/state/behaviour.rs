@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rates::Rates;
 use crate::oos::OosSwitches;
+use crate::params::object;
 
 /// How long things take, in virtual seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,5 +103,6 @@ pub struct Switches {
     /// What becomes of parameters that the emulator does not honour.
     pub unsupported_parameters: UnsupportedParameters,
     /// What is undocumented about OOS.
+    #[serde(deserialize_with = "object::read")]
     pub oos: OosSwitches,
 }

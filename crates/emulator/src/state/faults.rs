@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::ram::wildcard;
 use super::time::{later, millis_problem, moment_problem, seconds, seconds_problem};
-use crate::params::Params;
+use crate::params::{Params, object};
 
 /// Whose calls a fault hits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,7 @@ pub struct Fault {
     #[serde(default)]
     pub for_seconds: Option<f64>,
     /// What goes wrong with a call that is hit.
+    #[serde(deserialize_with = "object::read")]
     pub effect: Effect,
     /// How many calls have matched so far.
     #[serde(default)]
@@ -74,6 +75,8 @@ fn one() -> u64 {
 
 /// What goes wrong. Times are virtual (`...Seconds`) or in the real time of the caller
 /// (`...Millis`, translated with the scale of the clock at that moment).
+///
+/// Those without fields are written `{}`: only so does serde refuse other keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(
     tag = "kind",
@@ -108,9 +111,9 @@ pub enum Effect {
         millis: Option<u64>,
     },
     /// The connection ends; nothing happens.
-    LostBefore,
+    LostBefore {},
     /// The effect happens; the connection ends without an answer.
-    AnswerLost,
+    AnswerLost {},
     /// The connection ends; the effect happens later.
     EffectLate {
         /// Virtual seconds.
@@ -135,7 +138,7 @@ pub enum Effect {
     },
     /// Refused as by RAM, from the nth call or a time on: what a policy that is changed meanwhile
     /// does. Nothing happens.
-    Deny,
+    Deny {},
     /// Answered, without these entries (ids with `*`) of its lists; nothing else tells.
     Omit {
         /// All of them, unless it says which.
@@ -164,11 +167,11 @@ impl Effect {
             Self::Error { .. } => "error",
             Self::Throttle { .. } => "throttle",
             Self::Delay { .. } => "delay",
-            Self::LostBefore => "lostBefore",
-            Self::AnswerLost => "answerLost",
+            Self::LostBefore {} => "lostBefore",
+            Self::AnswerLost {} => "answerLost",
             Self::EffectLate { .. } => "effectLate",
             Self::Partial { .. } => "partial",
-            Self::Deny => "deny",
+            Self::Deny {} => "deny",
             Self::Omit { .. } => "omit",
             Self::Elsewhere { .. } => "elsewhere",
         }

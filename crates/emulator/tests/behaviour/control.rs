@@ -733,3 +733,47 @@ fn a_principal_can_be_granted_and_denied_actions_while_it_runs() {
     let typo = control(&mut cloud, "PUT", &path, json!({"alow": []}));
     assert_eq!(typo.0, 400);
 }
+
+#[test]
+fn an_object_is_nothing_else() {
+    let mut cloud = small("");
+    for (method, path, body) in [
+        ("POST", "clock", json!([2, true, 5])),
+        ("PUT", "switches", json!([])),
+        ("PUT", "switches", json!({"oos": []})),
+        ("PUT", "principals/admin", json!([["*"], []])),
+        ("PUT", "alarms/x", json!(["OK"])),
+        ("POST", "faults", json!([])),
+        ("POST", "faults", json!({"effect": ["deny"]})),
+        ("POST", "faults", json!({"effect": "deny"})),
+        ("POST", "groups/asg-small/scaleOut", json!([1])),
+        ("POST", "backendHealth", json!(["i-small-01"])),
+        ("POST", "calls", json!(["admin", "ESS", "DescribeRegions"])),
+        ("POST", "events", json!([])),
+        ("POST", "clock", Value::Bool(true)),
+    ] {
+        let (status, why) = control(&mut cloud, method, path, body.clone());
+        assert_eq!(status, 400, "{method} {path} {body}: {why}");
+        let why = why["error"].as_str().unwrap();
+        assert!(why.contains("object"), "{body}: {why}");
+    }
+}
+
+#[test]
+fn an_effect_has_no_key_that_nothing_looks_at() {
+    let mut cloud = small("");
+    for kind in ["deny", "lostBefore", "answerLost"] {
+        let ask = json!({"effect": {"kind": kind, "code": "Foo"}});
+        let (status, why) = control(&mut cloud, "POST", "faults", ask);
+        assert_eq!(status, 400, "{kind}");
+        assert!(why["error"].as_str().unwrap().contains("code"), "{why}");
+        let yaml = format!("{SMALL}\nfaults: [{{effect: {{kind: {kind}, message: x}}}}]");
+        let why = Fixture::parse(&yaml).unwrap_err().to_string();
+        assert!(why.contains("message"), "{why}");
+        let ask = json!({"effect": {"kind": kind}});
+        assert_eq!(control(&mut cloud, "POST", "faults", ask).0, 201, "{kind}");
+        let (_, listed) = control(&mut cloud, "GET", "faults", Value::Null);
+        let last = listed["faults"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["effect"], json!({"kind": kind}));
+    }
+}

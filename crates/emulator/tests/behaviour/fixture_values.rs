@@ -539,3 +539,68 @@ fn events_that_would_do_nothing() {
     );
     small(&call(waiting, "{ExecutionId: $executionId}"));
 }
+
+#[test]
+fn words_and_numbers_that_there_are_not() {
+    for (more, place, field) in [
+        (
+            "disks: [{diskId: d-1, size: 40, category: foo}]",
+            "d-1",
+            "category foo",
+        ),
+        (
+            "disks: [{diskId: d-1, size: 40, tags: {'': x}}]",
+            "d-1",
+            "tags",
+        ),
+        (
+            "instances: [{instanceId: i-1, imageId: m-1, tags: {\"\": x}}]",
+            "i-1",
+            "tags",
+        ),
+        (
+            "loadBalancers: [{loadBalancerId: lb-1, listeners: [{port: 80, protocol: foo}]}]",
+            "lb-1",
+            "protocol",
+        ),
+        (
+            "loadBalancers: [{loadBalancerId: nlb-1, type: NLB, listeners: [{port: 80, protocol: HTTP, serverGroupId: s}]}]",
+            "nlb-1",
+            "protocol",
+        ),
+        (
+            "oidcProviders: [{name: p, issuer: i, tokens: [{token: aaaa, subject: s, audience: a}, {token: aaaa, subject: t, audience: a}]}]",
+            "oidcProviders: p",
+            "tokens",
+        ),
+    ] {
+        let said = refusal(&format!("{SMALL}\n{more}"));
+        assert!(
+            said.contains(place) && said.contains(field),
+            "{more}: {said}"
+        );
+    }
+    let hook = "    lifecycleHooks: [{lifecycleHookId: ash-1, lifecycleTransition: SCALE_IN, heartbeatTimeout: 60.5}]";
+    let said = refusal(&format!("{SMALL}\n{hook}"));
+    assert!(
+        said.contains("heartbeatTimeout") && said.contains("whole"),
+        "{said}"
+    );
+    small(
+        "loadBalancers: [{loadBalancerId: lb-1, listeners: [{port: 80, protocol: tcp}]}]\n\
+         disks: [{diskId: d-1, size: 40, category: cloud_ssd, tags: {k: ''}}]",
+    );
+}
+
+#[test]
+fn an_object_is_no_list() {
+    for more in [
+        "principals: [[admin, k, s]]",
+        "faults: [{effect: [deny]}]",
+        "durations: [1]",
+        "switches: {oos: []}",
+    ] {
+        let yaml = format!("regions: [cn-hangzhou]\n{more}");
+        assert!(Fixture::parse(&yaml).is_err(), "{more}");
+    }
+}

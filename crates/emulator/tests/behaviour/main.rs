@@ -10,6 +10,7 @@ mod catalogue;
 mod commands;
 mod container_updates;
 mod containers;
+mod contradictions;
 mod control;
 mod declared;
 mod disks;

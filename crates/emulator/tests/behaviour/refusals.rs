@@ -376,9 +376,12 @@ fn the_singular_and_the_plural_of_a_parameter_exclude_each_other() {
             );
         }
     }
-    // These two narrow each other.
     let given = json!({"ScalingGroupName": "x", "ScalingGroupNames.1": "y"});
-    ess(&mut cloud, "DescribeScalingGroups", given).unwrap();
+    let said = message(ess(&mut cloud, "DescribeScalingGroups", given));
+    assert!(
+        said.contains("ScalingGroupName and ScalingGroupNames"),
+        "{said}"
+    );
 }
 
 #[test]

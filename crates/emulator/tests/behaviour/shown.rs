@@ -94,6 +94,15 @@ fn whole(cloud: &mut Cloud, id: &str) -> Value {
 
 fn configuration(cloud: &mut Cloud, mut params: Value) -> Value {
     params["ScalingGroupId"] = json!("asg-small");
+    // They exclude each other.
+    if params
+        .as_object()
+        .unwrap()
+        .keys()
+        .any(|name| name.starts_with("InstanceTypes"))
+    {
+        params.as_object_mut().unwrap().remove("InstanceType");
+    }
     let made = ess(cloud, "CreateScalingConfiguration", params).unwrap();
     made["ScalingConfigurationId"].clone()
 }

@@ -1,13 +1,11 @@
 //! What Retry-, Skip- and CancelTask are aimed at.
 
-use serde_json::Value;
-
 use super::Verb;
+use super::address::{named_tasks, other_item};
 use crate::error::ApiError;
 use crate::oos::control::wrong_status;
 use crate::oos::engine::Engine;
 use crate::oos::execution::{Execution, Pause, Status};
-use crate::oos::request::json_parameter;
 use crate::oos::request::{bad_parameter, optional_text};
 use crate::oos::switches::OosSwitches;
 use crate::oos::view::item_text;
@@ -39,51 +37,73 @@ impl Engine {
         params: &Params,
     ) -> Result<Vec<Target>, ApiError> {
         let execution = &self.executions[id];
-        let mut tasks: Vec<String> = optional_text(params, "TaskExecutionId")?
-            .into_iter()
-            .collect();
-        match json_parameter(params, "TaskExecutionIds")? {
-            None => {}
-            Some(Value::Array(list)) => {
-                for value in &list {
-                    match value.as_str() {
-                        Some(text) => tasks.push(text.to_owned()),
-                        None => {
-                            let form = "must be a JSON array of texts";
-                            return Err(bad_parameter("TaskExecutionIds", form));
-                        }
+        let tasks = named_tasks(params)?;
+        let item = optional_text(params, "LoopItem")?;
+        let found = self.addressed(switches, execution, &tasks, item.as_deref())?;
+        if let Some(item) = &item {
+            for target in &found {
+                let of_item = match target.what {
+                    What::Task(task) | What::Item(task) => {
+                        self.is_of_item(&target.execution, task, item)
                     }
+                    // It was found by its item.
+                    What::Unstarted { .. } => true,
+                };
+                if !of_item {
+                    return Err(other_item("what is to be acted on"));
                 }
             }
-            Some(_) => {
-                return Err(bad_parameter(
-                    "TaskExecutionIds",
-                    "must be a JSON array of texts",
-                ));
+        }
+        Ok(found)
+    }
+
+    /// Whether a task is one of a loop item, or lies in a child execution of it.
+    pub(super) fn is_of_item(&self, execution: &str, task: usize, item: &str) -> bool {
+        let mut at = Some((execution, task));
+        while let Some((id, task)) = at {
+            let Some(execution) = self.executions.get(id) else {
+                return false;
+            };
+            let own = execution.tasks.get(task).and_then(|t| t.item.as_ref());
+            if own.is_some_and(|own| item_text(own) == item) {
+                return true;
             }
+            at = execution
+                .link
+                .as_ref()
+                .map(|link| (link.execution.as_str(), link.task));
         }
-        tasks.dedup();
+        false
+    }
+
+    fn addressed(
+        &self,
+        switches: &OosSwitches,
+        execution: &Execution,
+        tasks: &[String],
+        item: Option<&str>,
+    ) -> Result<Vec<Target>, ApiError> {
+        let id = execution.id.as_str();
         if execution.link.is_some() {
-            return self.in_child(switches, execution, &tasks);
+            return self.in_child(switches, execution, tasks);
         }
-        let item = optional_text(params, "LoopItem")?;
         if execution.status.is_final() {
             return Err(wrong_status(id, execution.status, "it waits for nobody"));
         }
         if switches.notify_by_task_execution_id && !tasks.is_empty() {
             return tasks
                 .iter()
-                .map(|task| by_task_id(execution, task, item.as_deref()))
+                .map(|task| by_task_id(execution, task))
                 .collect();
         }
         if let Some(item) = item
             && switches.notify_by_loop_item
         {
-            return Ok(vec![by_loop_item(execution, &item)?]);
+            return Ok(vec![by_loop_item(execution, item)?]);
         }
-        if let [task] = tasks.as_slice() {
+        if let [task] = tasks {
             // A task outside loops has no other address.
-            let target = by_task_id(execution, task, None)?;
+            let target = by_task_id(execution, task)?;
             if matches!(target.what, What::Task(_)) {
                 return Ok(vec![target]);
             }
@@ -139,10 +159,7 @@ impl Engine {
                 .ok_or_else(|| wrong_status(&child.id, child.status, "no task in it failed"))?;
             return Ok(vec![target_of(child, failed)]);
         }
-        tasks
-            .iter()
-            .map(|task| by_task_id(child, task, None))
-            .collect()
+        tasks.iter().map(|task| by_task_id(child, task)).collect()
     }
 
     /// Whether a verb fits the state of its target.
@@ -195,7 +212,7 @@ fn target_of(execution: &Execution, task: usize) -> Target {
     }
 }
 
-fn by_task_id(execution: &Execution, task: &str, item: Option<&str>) -> Result<Target, ApiError> {
+fn by_task_id(execution: &Execution, task: &str) -> Result<Target, ApiError> {
     let position = execution.tasks.iter().position(|t| t.id == task);
     let Some(position) = position else {
         return Err(ApiError::new(
@@ -207,13 +224,6 @@ fn by_task_id(execution: &Execution, task: &str, item: Option<&str>) -> Result<T
             ),
         ));
     };
-    let own = execution.tasks[position].item.as_ref().map(item_text);
-    if let (Some(own), Some(item)) = (own, item)
-        && own != item
-    {
-        let reason = format!("the task execution {task} has another item");
-        return Err(bad_parameter("LoopItem", &reason));
-    }
     Ok(target_of(execution, position))
 }
 

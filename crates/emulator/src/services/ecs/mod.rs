@@ -34,6 +34,7 @@ pub use files::arrives as file_arrives;
 pub use images::image_settles;
 pub use power::{settle, start as start_instance, stop, vanish};
 pub use snapshots::{expires as snapshot_expires, settle as snapshot_settles};
+pub(crate) use words::disk_categories;
 
 use super::action::Action;
 

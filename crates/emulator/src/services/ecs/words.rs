@@ -15,7 +15,7 @@ pub(super) const CATEGORIES: &[&str] = &[
 /// The performance levels of ESSDs.
 pub(super) const LEVELS: &[&str] = &["PL0", "PL1", "PL2", "PL3"];
 
-/// What `Category` may ask for: those that disks may have here, and others that there are in the cloud.
+/// What `Category` may ask for, `all` of them first: those that disks may have here, and others that there are in the cloud.
 pub(super) const FILTER_CATEGORIES: &[&str] = &[
     "all",
     "cloud",
@@ -34,6 +34,13 @@ pub(super) const FILTER_CATEGORIES: &[&str] = &[
     "local_hdd_pro",
     "local_ssd_pro",
 ];
+
+/// The categories of disks that there are.
+pub(crate) fn disk_categories() -> &'static [&'static str] {
+    FILTER_CATEGORIES
+        .split_first()
+        .map_or(&[], |(_, rest)| rest)
+}
 
 /// The statuses of disks that a filter may ask for.
 pub(super) const DISK_STATUSES: &[&str] = &[

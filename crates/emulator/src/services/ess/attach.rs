@@ -183,8 +183,6 @@ pub const DETACH: Action = Action {
 fn detach(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("ScalingGroupId")?;
     let mut ids = args.ess_list_required("InstanceId", 20)?;
-    ids.sort();
-    ids.dedup();
     let with_hooks = args.flag("LifecycleHook")?.unwrap_or(false);
     let fewer = args.flag("DecreaseDesiredCapacity")?.unwrap_or(true);
     let passes_over = args.flag("IgnoreInvalidInstance")?.unwrap_or(false);

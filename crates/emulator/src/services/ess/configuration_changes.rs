@@ -125,6 +125,11 @@ fn check_name(resources: &Resources, of: &str, name: Option<&str>) -> Result<(),
 /// Takes over what a configuration is besides its image. Gives the first instance type.
 fn take(args: Args<'_>, settings: &mut Settings) -> Result<Option<String>, ApiError> {
     read(args, CONFIGURATION, settings)?;
+    if args.text("SystemDisk.Category").is_some() && args.list("SystemDiskCategories").is_some() {
+        let why =
+            "it cannot be combined with SystemDisk.Category: give all categories in one of them";
+        return Err(invalid("SystemDiskCategories", why));
+    }
     let types = args.list_up_to("InstanceTypes", 10)?;
     let first = types.as_ref().and_then(|types| types.first().cloned());
     if let Some(types) = types {

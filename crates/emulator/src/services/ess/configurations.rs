@@ -130,8 +130,17 @@ pub(super) fn image(
 ) -> Result<Option<String>, ApiError> {
     let name = args.text("ImageName");
     let family = args.text("ImageFamily");
-    if id.is_some() && family.is_some() {
-        return Err(invalid("ImageFamily", "it cannot be combined with ImageId"));
+    let given = [
+        ("ImageId", &id),
+        ("ImageName", &name),
+        ("ImageFamily", &family),
+    ];
+    let mut given = given.iter().filter(|(_, value)| value.is_some());
+    if let (Some((one, _)), Some((other, _))) = (given.next(), given.next()) {
+        return Err(invalid(
+            other,
+            &format!("it cannot be combined with {one}: each of them names the image"),
+        ));
     }
     let Some(wanted) = id.clone().or(name.clone()).or(family.clone()) else {
         return Ok(None);

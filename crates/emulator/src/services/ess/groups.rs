@@ -333,8 +333,14 @@ fn source(
     of: &Group,
     args: Args<'_>,
 ) -> Result<Option<InstanceSource>, ApiError> {
-    let template = launch_template(resources, of, args);
+    let template = launch_template(resources, of, args)?;
     if let Some(id) = args.text("ActiveScalingConfigurationId") {
+        if template.is_some() {
+            return Err(invalid(
+                "LaunchTemplateId",
+                "it excludes ActiveScalingConfigurationId: new instances come from one of the two",
+            ));
+        }
         let group = match of.group_type {
             GroupType::Ecs => resources
                 .configurations
@@ -354,7 +360,7 @@ fn source(
         }
         return Ok(Some(InstanceSource::Configuration(id)));
     }
-    template
+    Ok(template)
 }
 
 /// The launch template that new instances are to come from, if the call says.
@@ -365,7 +371,13 @@ pub(super) fn launch_template(
 ) -> Result<Option<InstanceSource>, ApiError> {
     let version = args.text("LaunchTemplateVersion");
     let Some(id) = args.text("LaunchTemplateId") else {
-        return Ok(None);
+        return match version {
+            None => Ok(None),
+            Some(_) => Err(invalid(
+                "LaunchTemplateVersion",
+                "it is the version of a LaunchTemplateId, which is missing",
+            )),
+        };
     };
     let version = version.unwrap_or_else(|| "Default".to_owned());
     let template = resources.launch_templates.get(&id);

@@ -126,7 +126,12 @@ fn find(world: &World, call: &Call, args: Args<'_>) -> Result<(String, usize), A
             let at = hooks.position(|hook| hook.lifecycle_hook_id == id)?;
             Some((g.scaling_group_id.clone(), at))
         });
-        return found.next().ok_or_else(|| not_found("Id"));
+        let (group, at) = found.next().ok_or_else(|| not_found("Id"))?;
+        if of.is_some_and(|of| of != group) {
+            let why = format!("the lifecycle hook {id} is one of {group}");
+            return Err(invalid("ScalingGroupId", &why));
+        }
+        return Ok((group, at));
     }
     let of = of.ok_or_else(|| missing("LifecycleHookId"))?;
     let name = name.ok_or_else(|| missing("LifecycleHookName"))?;
@@ -210,6 +215,15 @@ pub const DELETE: Action = Action {
 fn delete(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (of, at) = find(world, call, args)?;
     if let Some(group) = world.resources.groups.get_mut(&of) {
+        let hook = &group.lifecycle_hooks[at];
+        if args
+            .text("LifecycleHookName")
+            .is_some_and(|name| name != hook.name())
+        {
+            let (id, name) = (&hook.lifecycle_hook_id, hook.name());
+            let why = format!("the lifecycle hook {id} is called {name}");
+            return Err(invalid("LifecycleHookName", &why));
+        }
         group.lifecycle_hooks.remove(at);
     }
     Ok(json!({}))
