@@ -54,6 +54,17 @@ impl Engine {
                 }
             }
         }
+        // Where the item decides, the tasks that are named besides must be of it.
+        for target in found.iter().filter(|target| target.execution == id) {
+            let own = match target.what {
+                What::Task(task) | What::Item(task) => Some(&execution.tasks[task].id),
+                What::Unstarted { .. } => None,
+            };
+            if !tasks.is_empty() && own.is_none_or(|own| !tasks.contains(own)) {
+                let why = "names another task execution than the one to be acted on";
+                return Err(bad_parameter("TaskExecutionIds", why));
+            }
+        }
         Ok(found)
     }
 
@@ -107,6 +118,9 @@ impl Engine {
             if matches!(target.what, What::Task(_)) {
                 return Ok(vec![target]);
             }
+            return Err(refused(id));
+        }
+        if !tasks.is_empty() {
             return Err(refused(id));
         }
         let failed = execution

@@ -83,6 +83,29 @@ fn each_kind_of_address_is_taken_only_where_its_switch_says_so() {
     }
 }
 
+/// Where items decide, a task that is named besides has to be the one of the item.
+#[test]
+fn a_task_of_another_item_is_refused() {
+    let (mut cloud, root) = update(
+        |s| {
+            s.notify_by_task_execution_id = false;
+            s.notify_by_loop_item = true;
+        },
+        &["i-1", "i-2"],
+    );
+    let (one, other) = (
+        item_of(&mut cloud, &root, "i-1"),
+        item_of(&mut cloud, &root, "i-2"),
+    );
+    let ask = |task: &Value| {
+        json!({"ExecutionId": root, "NotifyType": "RetryTask", "LoopItem": one["LoopItem"],
+            "TaskExecutionId": task["TaskExecutionId"]})
+    };
+    let refused = cloud.ask("NotifyExecution", ask(&other)).unwrap_err();
+    assert!(refused.message.contains("TaskExecutionId"), "{refused:?}");
+    cloud.ask("NotifyExecution", ask(&one)).unwrap();
+}
+
 #[test]
 fn a_child_that_waits_goes_on_inside_when_it_is_retried() {
     for by_child in [false, true] {
