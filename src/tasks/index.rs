@@ -518,9 +518,9 @@ fn related(tasks: &Tasks, facts: &Facts) -> Vec<Change> {
 }
 
 /// The place in the queue of a group.
-fn in_queue<'a>(
-    (created, key): (Option<Timestamp>, &'a ObjectKey),
-) -> (bool, Option<Timestamp>, &'a ObjectKey) {
+fn in_queue(
+    (created, key): (Option<Timestamp>, &ObjectKey),
+) -> (bool, Option<Timestamp>, &ObjectKey) {
     (key.kind != ObjectKind::Rollback, created, key)
 }
 

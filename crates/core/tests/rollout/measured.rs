@@ -303,7 +303,8 @@ fn what_could_never_be_asked_is_said_before_anything_begins() {
         world.settings.endpoints.0.insert(name.to_owned(), used);
     };
     assert_ne!(with(&|_| {}).state(), "Blocked");
-    let cases: [(&dyn Fn(&mut World), &str); 6] = [
+    type Case<'a> = (&'a dyn Fn(&mut World), &'a str);
+    let cases: [Case<'_>; 6] = [
         (
             &|world| drop(world.settings.endpoints.0.remove("prod")),
             "metrics.errors: the operator has no endpoint prod: add it to its configuration (chart value gateEndpoints",

@@ -462,7 +462,8 @@ mod tests {
         let above = [("passAbove", "99.5"), ("failBelow", "95")];
         let within = [("passAbove", "-1"), ("passBelow", "1")];
         let only_fails = [("failAbove", "0.05")];
-        let cases: [(&[(&str, &str)], f64, Verdict); 15] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], f64, Verdict);
+        let cases: [Case<'_>; 15] = [
             (&below, 0.0099, Pass),
             (&below, 0.01, Fail),
             (&both, 0.0, Pass),
