@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
 use crate::task::conditions::shorten;
-use crate::task::endpoints::EndpointError;
+use crate::task::endpoints::{EndpointAnswer, EndpointError, EndpointQuery};
 use crate::task::observation::{Known, Missing};
 
 /// The most bytes of what a check says (CRD: `status.gate.checks.message`).
@@ -109,6 +109,19 @@ pub(super) fn all<T>(kinds: impl IntoIterator<Item = Known<T>>) -> Known<Vec<T>>
         None if asks.is_empty() => Ok(found),
         None => Err(Missing::Read(asks)),
     }
+}
+
+/// What an endpoint says.
+pub(super) type ToldByEndpoint<'a> = Result<&'a EndpointAnswer, &'a EndpointError>;
+
+/// What endpoints say to each of these, all asked at once.
+pub(super) fn ask_endpoints<'a, G>(
+    ctx: &Context<'a>,
+    asked: impl IntoIterator<Item = (G, EndpointQuery)>,
+    since: Timestamp,
+) -> Known<Vec<(G, ToldByEndpoint<'a>)>> {
+    let told = |(gate, query)| Ok((gate, ctx.input.observation.endpoint(&query, since)?));
+    all(asked.into_iter().map(told))
 }
 
 /// How often the checks are made.

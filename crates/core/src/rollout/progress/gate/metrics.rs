@@ -9,11 +9,14 @@ use ess_rollout_api::v1alpha1::{Gates, MetricGate, RollingUpdateTaskStatus, Verd
 use ess_rollout_cloud::{Answer, GroupType, Query};
 use jiff::{SignedDuration, Timestamp};
 
-use super::check::{Answers, Found, Unanswered, Unusable, seldom, slot, unanswered_by};
+use super::check::{
+    Answers, Found, ToldByEndpoint, Unanswered, Unusable, ask_endpoints, seldom, slot, unanswered,
+    unanswered_by,
+};
 use super::whose::Whose;
 use crate::rollout::context::Context;
-use crate::task::endpoints::{EndpointAnswer, EndpointError, EndpointKind, EndpointQuery};
-use crate::task::observation::{Known, Missing};
+use crate::task::endpoints::{EndpointAnswer, EndpointKind, EndpointQuery};
+use crate::task::observation::Known;
 
 /// What an expression may name.
 const NAMES: [&str; 5] = ["group", "region", "batch", "instances", "ips"];
@@ -73,7 +76,7 @@ pub(super) fn at_start(ctx: &Context<'_>, gates: &Gates) -> Known<Result<Vec<Fou
         ("ips", NOBODY.to_owned()),
     ]);
     let asked = asked(gates.metrics.iter(), &names);
-    let told = ask(ctx, &asked, slot(ctx, gates))?;
+    let told = ask_endpoints(ctx, asked, slot(ctx, gates))?;
     let mut found = Vec::new();
     for (gate, told) in told {
         match told {
@@ -147,7 +150,7 @@ fn since(
     let passed = |gate: &MetricGate| Found::new(name(gate), (Verdict::Pass, String::new()));
     found.extend(of_nobody.into_iter().map(passed));
     let asked = asked(due.into_iter(), &names);
-    let told = ask(ctx, &asked, since)?;
+    let told = ask_endpoints(ctx, asked, since)?;
     found.extend(told.into_iter().map(|(gate, told)| judge(gate, told)));
     Ok(found)
 }
@@ -216,7 +219,7 @@ fn addresses<'a>(
             of.map(|one| (one.id.as_str(), one.addresses.as_slice()))
                 .collect()
         }
-        Some(Err(error)) => return Ok(Err(super::check::unanswered(error))),
+        Some(Err(error)) => return Ok(Err(unanswered(error))),
         _ => BTreeMap::new(),
     };
     let ids = match &query {
@@ -309,34 +312,13 @@ fn asked<'g>(
     gates.map(asked).collect()
 }
 
-type Told<'a> = Result<&'a EndpointAnswer, &'a EndpointError>;
-
-/// All of them at once.
-fn ask<'a, 'g>(
-    ctx: &Context<'a>,
-    asked: &[(&'g MetricGate, EndpointQuery)],
-    since: Timestamp,
-) -> Known<Vec<(&'g MetricGate, Told<'a>)>> {
-    let (mut told, mut missing) = (Vec::new(), Vec::new());
-    for (gate, query) in asked {
-        match ctx.input.observation.endpoint(query, since) {
-            Ok(answer) => told.push((*gate, answer)),
-            Err(asks) => missing.extend(asks),
-        }
-    }
-    match missing.is_empty() {
-        true => Ok(told),
-        false => Err(Missing::Read(missing)),
-    }
-}
-
 // ---- what comes of it
 
 fn name(gate: &MetricGate) -> String {
     format!("metrics.{}", gate.name)
 }
 
-fn judge(gate: &MetricGate, told: Told<'_>) -> Found {
+fn judge(gate: &MetricGate, told: ToldByEndpoint<'_>) -> Found {
     let unclear = |message: String| Found::new(name(gate), (Verdict::Inconclusive, message));
     let (values, series, partial) = match told {
         Err(error) => return Found::new(name(gate), unanswered_by(error)),

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use ess_rollout_api::v1alpha1::{Gates, RollingUpdateTaskStatus, Verdict, WebhookGate};
 use jiff::Timestamp;
 
-use super::check::{Answers, Found, Unusable, slot, unanswered_by};
+use super::check::{Answers, Found, ToldByEndpoint, Unusable, ask_endpoints, slot, unanswered_by};
 use super::whose::Whose;
 use crate::rollout::context::Context;
 use crate::task::endpoints::{
-    EndpointAnswer, EndpointError, EndpointKind, EndpointQuery, WebhookCall, WebhookVerdict,
+    EndpointAnswer, EndpointKind, EndpointQuery, WebhookCall, WebhookVerdict,
 };
-use crate::task::observation::{Known, Missing};
+use crate::task::observation::Known;
 
 /// What they say in this interval, of the pause that it is in.
 pub(super) fn check(
@@ -69,18 +69,15 @@ fn since(
             return Ok(gates.webhooks.iter().map(of).collect());
         }
     };
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for gate in &gates.webhooks {
+    let asked = gates.webhooks.iter().map(|gate| {
         let query = call(ctx, gate, status, batch, &ids);
-        match ctx.input.observation.endpoint(&query, since) {
-            Ok(told) => found.push(judge(gate, told)),
-            Err(asks) => missing.extend(asks),
-        }
-    }
-    match missing.is_empty() {
-        true => Ok(found),
-        false => Err(Missing::Read(missing)),
-    }
+        (gate, query)
+    });
+    let told = ask_endpoints(ctx, asked, since)?;
+    Ok(told
+        .into_iter()
+        .map(|(gate, told)| judge(gate, told))
+        .collect())
 }
 
 fn call(
@@ -108,7 +105,7 @@ fn name(gate: &WebhookGate) -> String {
     format!("webhooks.{}", gate.name)
 }
 
-fn judge(gate: &WebhookGate, told: Result<&EndpointAnswer, &EndpointError>) -> Found {
+fn judge(gate: &WebhookGate, told: ToldByEndpoint<'_>) -> Found {
     let told = match told {
         Err(error) => unanswered_by(error),
         Ok(EndpointAnswer::Measured { .. }) => {
