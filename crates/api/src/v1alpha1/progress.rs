@@ -279,3 +279,52 @@ pub struct Freeze {
     #[serde(default, skip_serializing_if = "is_false")]
     pub too_long: bool,
 }
+
+/// The processes of a group that are resumed while the update waits after a batch, and suspended again before the next one
+/// (`spec.thawWhilePaused`, `spec.onFrozenTooLong: Thaw`).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Thaw {
+    /// The pause, by its number, in which they were resumed; 0 where the status was lost and that is not known.
+    pub pause: i32,
+    /// How far it is.
+    pub state: ThawState,
+    /// Since when.
+    pub since: Time,
+    /// Those that were found suspended by the run: they are resumed, and suspended again. What a person resumed meanwhile
+    /// is not among them.
+    #[schemars(length(max = 16), inner(length(max = 64)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub processes: Vec<String>,
+    /// When they were resumed, at the latest: what is read before lists show that says nothing of what came after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_time: Option<Time>,
+    /// When the newest call went on record that may still take effect; absent once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_call_time: Option<Time>,
+    /// Whether the answer to a call was lost: it is waited out before the opposite is asked for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub answer_lost: bool,
+    /// How many calls were made in this state.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: i32,
+    /// When the call may be made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_time: Option<Time>,
+    /// What ESS said when it refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
+/// How far the processes are that are resumed in a pause.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum ThawState {
+    /// ESS ResumeProcesses is called, until they are read back as running.
+    Resuming,
+    /// They run: the group scales.
+    Resumed,
+    /// ESS SuspendProcesses is called, until they are read back as suspended. No batch begins before.
+    Suspending,
+    /// They are suspended again.
+    Suspended,
+}

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gates::Gates;
-use super::is_default;
 use super::rules::Immutability;
 use super::window::WindowPolicy;
+use super::{is_default, is_false};
 
 /// How a run is made. Its fields stand in the spec itself, beside those that say what is run.
 ///
@@ -136,6 +136,15 @@ pub struct RunPolicy {
     /// What is done in a pause once `maxFrozenSeconds` are over. Default: Hold, it goes on waiting.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_frozen_too_long: FrozenPolicy,
+
+    /// Whether the group scales while the update waits after a batch: the processes that the run has suspended are resumed
+    /// once the wait has lasted for two minutes and lasts for two more, and suspended again, and read back as suspended,
+    /// before the next batch begins. Default: false, they stay suspended until the update ends.
+    ///
+    /// Instances that arrive meanwhile do not take part: new ones of an image update carry the new image, others are
+    /// listed as left out. One that scale-in removes before its turn fails in its batch: `skip` it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub thaw_while_paused: bool,
 }
 
 impl RunPolicy {
@@ -143,6 +152,11 @@ impl RunPolicy {
     /// policy says, and the operator lets it go on.
     pub fn holds_batches(&self) -> bool {
         self.gates.is_some() || self.windows.window.is_some()
+    }
+
+    /// Whether the group may scale again in a pause of the run.
+    pub fn may_thaw(&self) -> bool {
+        self.thaw_while_paused || self.on_frozen_too_long == FrozenPolicy::Thaw
     }
 
     /// Whether a person is asked after this batch (from 1).
@@ -241,6 +255,9 @@ pub enum FrozenPolicy {
     Hold,
     /// It is cancelled, and the group is put back.
     Cancel,
+    /// The group scales until the wait after the batch is over, as with `thawWhilePaused`. In a pause because of a failure
+    /// it goes on waiting as with Hold: the batch has not ended.
+    Thaw,
 }
 
 /// Whether changes that a run left are put back.

@@ -12,7 +12,7 @@ use super::action::{Action, HandledActions};
 use super::gates::GateStatus;
 use super::place::Place;
 use super::plan::{PinnedInputs, Plan, StartBlocked, StartIntent};
-use super::progress::{ApproveRecord, BatchStatus, Freeze, InstanceStatus, Pause, Summary};
+use super::progress::{ApproveRecord, BatchStatus, Freeze, InstanceStatus, Pause, Summary, Thaw};
 use super::restore::Restore;
 use super::source::Source;
 use super::{is_false, is_zero};
@@ -135,6 +135,9 @@ pub struct RollingUpdateTaskStatus {
     /// group does not scale, and replaces no unhealthy instance, in a pause too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Freeze>,
+    /// The processes that are resumed while the update waits after a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thaw: Option<Thaw>,
     /// What the checks of `spec.gates` came to in the batch that is under way, or has ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateStatus>,

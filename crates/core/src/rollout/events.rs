@@ -11,6 +11,7 @@ use super::context::Context;
 use super::decision::Event;
 use super::progress::{freeze, gate};
 use super::report::Phase;
+use super::requests::thaw;
 use crate::task::display::Phase as _;
 use crate::task::reason::Reason;
 use crate::task::{conditions, ledger};
@@ -44,6 +45,7 @@ pub(super) fn events(
     }
     events.extend(freeze::event(old, new));
     events.extend(freeze::too_long_event(ctx, old, new));
+    events.extend(thaw::event(old, new));
     events.extend(gate::event(ctx, old, new));
     events
 }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Draft, Drafted, Next};
 use super::report::Phase;
-use super::requests::close;
+use super::requests::{close, thaw};
 use crate::task::conditions::shorten;
 use crate::task::display::Value;
 use crate::task::reason::Reason;
@@ -25,6 +25,7 @@ pub(super) fn begin(
     message: &str,
 ) -> Drafted {
     status.pause = None;
+    thaw::hand_on(&mut status);
     // Nothing is sent any more.
     if let Some(intent) = status.start.as_mut() {
         intent.scripts = None;

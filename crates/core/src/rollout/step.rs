@@ -12,7 +12,7 @@ use super::before::{deadline, refusal};
 use super::context::{self, Context};
 use super::decision::{Decision, Draft, Drafted, Event, Input, Next, Step};
 use super::progress::freeze;
-use super::requests::{approve, close, ingest, notify};
+use super::requests::{approve, close, ingest, notify, thaw};
 use super::restore::record;
 use super::rollback::automatic;
 use super::stages::{adoption, stage};
@@ -98,6 +98,7 @@ impl<'a> Engine<'a> for Context<'a> {
         // Before anything is read: what OOS answered is known whatever becomes of the reads.
         notify::take_outcome(self, status);
         approve::take_outcome(self, status);
+        thaw::take_outcome(self, status);
     }
 
     fn place<'s>(&'s self, status: &'s RollingUpdateTaskStatus) -> Option<&'s Place> {

@@ -31,6 +31,15 @@ pub(super) fn bound(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         let times = gate.since.iter_mut();
         times.chain(&mut gate.last_pass_time).for_each(bound);
     }
+    if let Some(thaw) = &mut status.thaw {
+        bound(&mut thaw.since);
+        let times = thaw.resumed_time.iter_mut();
+        times.chain(&mut thaw.last_call_time).for_each(bound);
+        let latest = waits.longest_retry();
+        if let Some(time) = &mut thaw.retry_time {
+            time.0 = time.0.min(latest);
+        }
+    }
     for action in &mut status.actions {
         bound(&mut action.time);
     }

@@ -45,7 +45,7 @@ reasons! {
     NotShown, NotStarted, NotSucceeded, NotSuspended, NotTouched, NotUnderstood, NotUpdated, NotYet,
     NotYetSupported, NothingChanged, NothingDue, NothingRan, NothingToDo, NothingToRollBack, OtherScalingGroup,
     OutcomeUnknown, PackageNotFound, PackageVersionNotFound, PartlyApplied, PartlyUpdated, Passed,
-    PayloadMismatch, PlanChanged, Planned, PreflightFailed, PresentAtCreation, ProgressDeadlineExceeded,
+    PayloadMismatch, PlanChanged, Planned, PreflightFailed, PresentAtCreation, ProcessesResumed, ProcessesSuspended, ProgressDeadlineExceeded,
     Protected, RamRoleNotAllowed, RecordNotWritten, Refused, RegionMissing, Rejected, RenewRemovesFields,
     Replaced, RequestRefused, Restored, Restoring, Retried, Returned, RollbackOfRollback, RolledBack,
     RollingUpdateInProgress, RunActive, RunCancelled, RunEnded, RunFailed, RunFinished, RunKeyConflict,

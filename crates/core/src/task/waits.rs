@@ -160,6 +160,11 @@ impl Waits<'_> {
         growing(self.call_lifetime())
     }
 
+    /// When a call that had no effect is made again at the latest, whatever is on record of it.
+    pub(crate) fn longest_retry(&self) -> Timestamp {
+        self.now + REFUSED_MAX.max(self.patience())
+    }
+
     /// How long to leave the cloud alone after a refusal that only a person can mend. No less than
     /// the bound on lateness, so that a call on record may be made again when it has passed.
     pub(crate) fn patience(&self) -> SignedDuration {

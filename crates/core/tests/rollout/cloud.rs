@@ -188,6 +188,10 @@ pub struct Cloud {
     pub lag: i64,
     /// The same of all but the row of a root execution, if that is more.
     pub lag_of_parts: i64,
+    /// Seconds by which what is read of the group is behind what was suspended and resumed.
+    pub lag_of_group: i64,
+    /// Batches in which a process of the group ran.
+    pub scaling_meanwhile: Vec<i32>,
     /// Whether OOS may not tag the instances after the last batch, as the template wants it.
     pub tagging_denied: bool,
     /// Whether a list that is asked for by tags has everything.
@@ -208,6 +212,8 @@ pub struct Cloud {
     sent_at: i64,
     tokens: BTreeMap<String, String>,
     history: Vec<(i64, Listed)>,
+    /// What was suspended before each change, and until when.
+    suspended_before: Vec<(i64, Vec<Process>)>,
 }
 
 pub fn error(call: &str, class: ErrorClass, outcome: Outcome) -> CloudError {
@@ -379,6 +385,9 @@ impl Cloud {
             sent_at: 0,
             tokens: BTreeMap::new(),
             history: Vec::new(),
+            suspended_before: Vec::new(),
+            lag_of_group: 0,
+            scaling_meanwhile: Vec::new(),
         }
     }
 
@@ -477,6 +486,11 @@ impl Cloud {
                 if let Some(group) = &mut found {
                     let count = self.instances.len() + self.unlisted;
                     group.total_instances = i64::try_from(count).unwrap();
+                    let mut before = self.suspended_before.iter();
+                    let shown = before.find(|(until, _)| *until > self.now - self.lag_of_group);
+                    if let Some((_, suspended)) = shown {
+                        group.suspended_processes.clone_from(suspended);
+                    }
                 }
                 Answer::ScalingGroup(found)
             }
@@ -716,7 +730,16 @@ impl Cloud {
                 self.end(execution, ExecutionStatus::Cancelled);
             }
             Mutation::SuspendProcesses { processes, .. } => self.suspend(processes, true),
-            Mutation::ResumeProcesses { processes, .. } => self.suspend(processes, false),
+            Mutation::ResumeProcesses { processes, .. } => {
+                let goes_on = |root: &String| {
+                    let mut roots = self.executions.iter().filter(|e| e.id == *root);
+                    roots.any(|root| !root.status.is_final())
+                };
+                let runs = self.runs.iter().filter(|run| !run.over);
+                let runs = runs.filter(|run| run.paused_after.is_none() && goes_on(&run.root));
+                self.scaling_meanwhile.extend(runs.map(|run| run.batch));
+                self.suspend(processes, false);
+            }
             Mutation::ExitStandby { instances, .. } => {
                 for id in instances {
                     let mut ecs = self.ecs.iter().filter(|ecs| ecs.id == *id);
@@ -761,6 +784,8 @@ impl Cloud {
 
     fn suspend(&mut self, processes: &[Process], suspended: bool) {
         let Some(group) = &mut self.group else { return };
+        let before = group.suspended_processes.clone();
+        self.suspended_before.push((self.now, before));
         for process in processes {
             group.suspended_processes.retain(|p| p != process);
             if suspended {

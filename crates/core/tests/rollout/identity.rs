@@ -16,7 +16,7 @@ fn annotation(world: &World) -> Option<String> {
 }
 
 /// What a backup brings back: the object without its status, under another uid.
-fn restored(world: &World, with_record: bool) -> World {
+pub fn restored(world: &World, with_record: bool) -> World {
     let mut task = world.task.clone();
     task.metadata.uid = Some("uid-2".into());
     task.metadata.deletion_timestamp = None;

@@ -58,5 +58,6 @@ mod squatting;
 mod starting;
 mod starting_deadline;
 mod taking_over;
+mod thawing;
 mod truth;
 mod unattended;

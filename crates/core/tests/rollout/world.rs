@@ -9,7 +9,7 @@ use ess_rollout_api::v1alpha1::Rollback;
 use ess_rollout_api::v1alpha1::{
     ActionState, ActionTarget, ConfigMapKeyRef, RollbackSpec, RollingUpdateTask,
     RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
-    StartBlocked, Verb, condition,
+    StartBlocked, ThawState, Verb, condition,
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::{
@@ -652,6 +652,10 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
         let items = status.restore.iter().flat_map(|r| &r.items);
         items.into_iter().any(|i| i.target == target)
     };
+    let in_pause = |state| {
+        let thaw = status.thaw.as_ref();
+        thaw.is_some_and(|t| t.state == state && t.last_call_time.is_some())
+    };
     match mutation {
         Mutation::StartExecution(start) => status
             .start
@@ -677,10 +681,10 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
             let source = status.source.as_ref();
             status.cancellation.is_some() || source.is_some_and(|s| s.cancel_time.is_some())
         }
-        Mutation::ResumeProcesses { processes, .. }
-        | Mutation::SuspendProcesses { processes, .. } => {
-            processes.iter().all(|p| restored(p.as_str()))
+        Mutation::ResumeProcesses { processes, .. } => {
+            in_pause(ThawState::Resuming) || processes.iter().all(|p| restored(p.as_str()))
         }
+        Mutation::SuspendProcesses { .. } => in_pause(ThawState::Suspending),
         Mutation::ExitStandby { instances, .. }
         | Mutation::SetInstancesProtection { instances, .. } => {
             instances.iter().all(|i| restored(i))

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{Freeze, FrozenPolicy, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{Freeze, FrozenPolicy, RollingUpdateTaskStatus, Thaw, ThawState};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -27,7 +27,10 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, status: &mut RollingUpdateTask
         return;
     }
     if status.result.is_none() {
-        begin(ctx, status);
+        match is_thawed(status) {
+            true => status.freeze = None,
+            false => begin(ctx, status),
+        }
     } else if let Some(freeze) = &mut status.freeze
         && let Ok(Some(group)) = ctx.input.observation.scaling_group(&ctx.group)
     {
@@ -46,7 +49,10 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, status: &mut RollingUpdateTask
 }
 
 /// When it has lasted for longer than `spec.maxFrozenSeconds`; `None`: there is no such time, or a batch is under way.
-fn over_at(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Timestamp> {
+pub(in crate::rollout) fn over_at(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<Timestamp> {
     let most = ctx.spec.policy.max_frozen_seconds?;
     let freeze = status
         .freeze
@@ -70,14 +76,25 @@ pub(in crate::rollout) fn until_too_long(
     (ctx.now() < over).then(|| ctx.waits().left(over))
 }
 
-/// The template suspends the processes before it does anything else.
+/// Whether the group scales in the pause that the run is in.
+fn is_thawed(status: &RollingUpdateTaskStatus) -> bool {
+    let thaw = status.thaw.as_ref();
+    thaw.is_some_and(|thaw| thaw.state == ThawState::Resumed)
+}
+
+/// The template suspends the processes before it does anything else, and the operator after a pause in which they ran.
 fn begin(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let (None, Some(execution)) = (&status.freeze, &status.execution) else {
         return;
     };
     // Those that somebody had suspended before stand still on purpose.
+    let again = status.thaw.as_ref();
+    let again = again.filter(|thaw| thaw.state != ThawState::Resuming);
     let start = status.start.as_ref();
-    let processes = start.map(|start| start.exit_processes.clone());
+    let processes = match again {
+        Some(thaw) => Some(thaw.processes.clone()),
+        None => start.map(|start| start.exit_processes.clone()),
+    };
     let Some(processes) = processes.filter(|all| !all.is_empty()) else {
         return;
     };
@@ -86,7 +103,9 @@ fn begin(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         .and_then(|source| source.status.as_ref()?.freeze.as_ref())
         .map(|freeze| freeze.since.clone());
     let own = execution.start_time.clone();
-    let since = inherited.or(own).unwrap_or_else(|| Time(ctx.now()));
+    let again = again.map(|thaw| thaw.since.clone());
+    let since = again.or(inherited).or(own);
+    let since = since.unwrap_or_else(|| Time(ctx.now()));
     status.freeze = Some(Freeze {
         processes,
         since: Time(since.0.min(ctx.now())),
@@ -118,12 +137,37 @@ fn remind(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 
 /// What a pause says of it, behind what it waits for, within so many bytes in all.
 pub(super) fn added_to(status: &RollingUpdateTaskStatus, message: &str, max: usize) -> String {
-    let Some(freeze) = &status.freeze else {
-        return shorten(message, max);
+    let words = match (&status.thaw, &status.freeze) {
+        (Some(thaw), _) if thaw.state != ThawState::Suspended => thawing(thaw),
+        (_, Some(freeze)) => said(freeze),
+        (_, None) => return shorten(message, max),
     };
-    let words = format!("; {}", said(freeze));
+    let words = format!("; {words}");
     let room = max.saturating_sub(words.len());
     format!("{}{words}", shorten(message, room))
+}
+
+fn thawing(thaw: &Thaw) -> String {
+    let processes = match thaw.processes.as_slice() {
+        [] => "no process".to_owned(),
+        all => all.join(", "),
+    };
+    let mut said = match thaw.state {
+        ThawState::Resuming => {
+            format!("meanwhile the scaling group is to scale: {processes} are being resumed")
+        }
+        ThawState::Resumed => format!(
+            "meanwhile, since {}, the scaling group scales: {processes} are resumed, and suspended again before the next batch",
+            thaw.since.0
+        ),
+        ThawState::Suspending | ThawState::Suspended => {
+            format!("the next batch waits until {processes} are suspended again")
+        }
+    };
+    if !thaw.message.is_empty() {
+        said.push_str(&format!(" ({})", thaw.message));
+    }
+    said
 }
 
 fn said(freeze: &Freeze) -> String {
@@ -148,6 +192,9 @@ pub(in crate::rollout) fn too_long_event(
     let then = match ctx.spec.policy.on_frozen_too_long {
         FrozenPolicy::Hold => "continue it, or cancel it to put the group back",
         FrozenPolicy::Cancel => "it is cancelled (spec.onFrozenTooLong)",
+        FrozenPolicy::Thaw => {
+            "in the pause after a batch its processes are resumed until that is over (spec.onFrozenTooLong)"
+        }
     };
     let most = ctx.spec.policy.max_frozen_seconds.unwrap_or_default();
     let note = format!(

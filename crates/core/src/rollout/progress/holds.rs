@@ -44,7 +44,7 @@ impl Hold {
     }
 
     /// When it may let go by itself.
-    fn until(&self) -> Option<Timestamp> {
+    pub(in crate::rollout) fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Person | Self::Checks(gate::Held::Verdict(..)) => None,
             Self::Soak { until } | Self::Checks(gate::Held::Evaluating { until, .. }) => {

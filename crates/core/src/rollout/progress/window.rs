@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{BatchStatus, FinishBy, WindowKind};
+use ess_rollout_api::v1alpha1::{BatchStatus, FinishBy, FrozenPolicy, WindowKind};
 use jiff::Timestamp;
 
 use super::gate;
@@ -130,14 +130,25 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
     let minutes = takes.as_secs().div_ceil(60);
     let all = u32::try_from(batches).unwrap_or_default();
     let fit = windows::batches_that_fit(&found, now, takes, all);
+    let policy = &ctx.spec.policy;
+    let meanwhile = match (policy.thaw_while_paused, policy.on_frozen_too_long) {
+        (true, _) => "meanwhile the suspended processes are resumed",
+        (false, FrozenPolicy::Thaw) => {
+            "the suspended processes are resumed once spec.maxFrozenSeconds are over"
+        }
+        (false, _) => "the suspended processes stay so until then",
+    };
     let rest = match (ctx.spec.policy.windows.finish_by, all.saturating_sub(fit)) {
         // Whoever wants it so does not ask.
         (FinishBy::Off, _) => return None,
         (_, 0) => String::new(),
-        (FinishBy::Required, 1) => "; the last one waits for the next time that it opens, and the suspended processes stay so until then".to_owned(),
-        (FinishBy::Required, more) => format!(
-            "; the other {more} wait for the next time that it opens, and the suspended processes stay so until then"
-        ),
+        (FinishBy::Required, more) => {
+            let who = match more {
+                1 => "the last one waits".to_owned(),
+                more => format!("the other {more} wait"),
+            };
+            format!("; {who} for the next time that it opens, and {meanwhile}")
+        }
         (FinishBy::BestEffort, _) => "; a batch that has begun then runs past its end".to_owned(),
     };
     Some(format!(
@@ -150,7 +161,8 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
 pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<String> {
     let window = read(ctx).ok()??;
     let policy = &ctx.spec.policy;
-    if policy.windows.finish_by == FinishBy::Off {
+    // Where it scales meanwhile nothing is lost by the time between them.
+    if policy.windows.finish_by == FinishBy::Off || policy.may_thaw() {
         return None;
     }
     let (now, takes) = (ctx.now(), takes(ctx, &[]));

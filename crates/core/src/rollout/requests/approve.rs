@@ -16,6 +16,7 @@ use ess_rollout_api::v1alpha1::{
     RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{CloudError, Done, Execution, Mutation, NotifyType, Outcome as Effect};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::close;
@@ -257,6 +258,19 @@ pub(in crate::rollout) fn until_let_go(
     let asked = ledger::open(&status.actions, Verb::Continue);
     let asked = asked.filter(|action| is_for(action, pause.id));
     holds::until_next(ctx, &holds_of(ctx, status, pause, asked))
+}
+
+/// Whether all that holds the next batch in this pause lets it go by then, by itself.
+pub(super) fn lets_go_by(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    pause: &Pause,
+    time: Timestamp,
+) -> bool {
+    let asked = ledger::open(&status.actions, Verb::Continue);
+    let asked = asked.filter(|action| is_for(action, pause.id));
+    let mut holds = holds_of(ctx, status, pause, asked).into_iter();
+    holds.all(|hold| hold.until().is_some_and(|until| until <= time))
 }
 
 /// What holds the next batch, if this request asks for it. An Approve that is on record stays wanted; what the window says holds

@@ -6,6 +6,7 @@
 //! | [`accept`], [`targets`] | on which instances it is, each with the attempt that it means |
 //! | [`act`], [`judge`], [`tasks`], [`notify`] | open requests on instances are brought forward, one call for each |
 //! | [`approve`] | a batch pause is left |
+//! | [`thaw`] | the group scales in a pause, and stands still again before it is left |
 //! | [`close`] | requests end |
 
 pub(super) mod accept;
@@ -17,3 +18,4 @@ mod judge;
 pub(super) mod notify;
 pub(super) mod targets;
 mod tasks;
+pub(super) mod thaw;

@@ -86,6 +86,7 @@ fn object(ctx: &Context<'_>) -> Rollback {
             windows: WindowPolicy::default(),
             max_frozen_seconds: None,
             on_frozen_too_long: FrozenPolicy::default(),
+            thaw_while_paused: false,
             ..ctx.spec.policy.clone()
         },
     };

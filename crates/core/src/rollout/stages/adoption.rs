@@ -21,6 +21,7 @@ use crate::rollout::execution::reference;
 use crate::rollout::kind::{self, content};
 use crate::rollout::parameters::{list, text};
 use crate::rollout::report::{self, Phase};
+use crate::rollout::requests::thaw;
 use crate::rollout::restore::{record, run_end};
 use crate::rollout::{result, scripts};
 use crate::task::absence::{self, ROLLING_TEMPLATES};
@@ -204,6 +205,11 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     let record = plan.as_ref().map(taken);
     (status.plan, status.place) = (plan, Some(place));
     status.execution = Some(reference(ctx, execution));
+    let start = status
+        .start
+        .as_ref()
+        .filter(|_| !execution.status.is_final());
+    status.thaw = start.and_then(|start| thaw::unknown(ctx, &start.exit_processes));
     let message = format!(
         "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
         execution.id

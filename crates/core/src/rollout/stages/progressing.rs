@@ -22,8 +22,8 @@ use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::kind::content::ContentKind;
 use crate::rollout::progress::attempts::instance_of;
 use crate::rollout::progress::show_progress::{show_progress, until_it_stands_still};
-use crate::rollout::progress::{approval, freeze, holds, instances};
-use crate::rollout::requests::{approve, ingest};
+use crate::rollout::progress::{approval, freeze, holds, instances, pause};
+use crate::rollout::requests::{approve, ingest, thaw};
 use crate::task::ask::{self, Seen, Sight};
 use crate::task::ledger;
 use crate::task::observation::{Known, Missing};
@@ -34,8 +34,6 @@ const RUNNING: u32 = 6;
 /// The same of one that waits for a person: reminders.
 const PAUSED: u32 = 36;
 
-/// A pause has been looked at twice by then.
-const SURE_AFTER: SignedDuration = SignedDuration::from_secs(120);
 /// By then the poller has seen how an execution goes that has started; what it has done until then is not much.
 const NEW: SignedDuration = SignedDuration::from_secs(30);
 
@@ -107,9 +105,11 @@ pub(super) fn look(
     let held = approve::until_let_go(ctx, &status);
     let checks = holds::until_checks(ctx, &status);
     let frozen = freeze::until_too_long(ctx, &status);
+    let thawed = thaw::until_due(ctx, &status);
     let decision = ctx.decide(status, Next::After(wait));
     let decision = decision.within(left).within(held);
-    Ok(Some(decision.within(checks).within(frozen)))
+    let decision = decision.within(checks).within(frozen);
+    Ok(Some(decision.within(thawed)))
 }
 
 /// A request to leave the pause that is on record, and that the execution has not left, goes on record as it is: what is
@@ -136,11 +136,10 @@ fn takes_note(
     Ok(Some(ctx.decide(status, Next::Now)))
 }
 
-/// Whether a pause is what it was taken for: one answer that leaves something out may have shown another, and a second look
-/// has not corrected it.
+/// Whether a pause is what it was taken for.
 fn is_sure(ctx: &Context<'_>, pause: &Pause) -> bool {
     let told_by_tasks = matches!(pause.kind, PauseKind::Batch | PauseKind::Failure);
-    told_by_tasks && ctx.now() >= pause.since.0 + SURE_AFTER
+    told_by_tasks && ctx.now() >= pause.since.0 + pause::SURE_AFTER
 }
 
 fn seen<'a>(
@@ -182,6 +181,7 @@ pub(super) fn to_be_left(ctx: &Context<'_>, status: &Draft) -> Option<(Pause, St
         && pause.kind == PauseKind::Batch
         && is_sure(ctx, pause)
         && approval::of_pause(status, pause.id).is_none()
+        && thaw::is_suspended(status)
         && cancel::reason(ctx, status).is_none()
         && !ctx.lost_group()
         && status.call_refused.is_none()
@@ -235,6 +235,7 @@ fn must_be_read(ctx: &Context<'_>, status: &Draft) -> bool {
     cancel::reason(ctx, status).is_some()
         || ctx.lost_group()
         || approval::is_under_way(status)
+        || thaw::is_due(ctx, status)
         || status.call_refused.is_some()
         || actions.any(|action| action.state == ActionState::Accepted)
 }

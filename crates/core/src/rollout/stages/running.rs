@@ -17,7 +17,7 @@ use crate::rollout::progress::show_progress::{show_progress, until_it_stands_sti
 use crate::rollout::progress::{approval, failure, freeze, holds, instances, pause};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::act::{self, Act};
-use crate::rollout::requests::{approve, close, ingest};
+use crate::rollout::requests::{approve, close, ingest, thaw};
 use crate::rollout::restore::{record, runs};
 use crate::rollout::result;
 use crate::task::absence::{self, ROLLING_TEMPLATES};
@@ -32,7 +32,7 @@ const WHILE_PAUSED: u32 = 3;
 
 pub(super) fn decide(ctx: &Context<'_>, status: Draft, execution: &ExecutionRef) -> Known<Drafted> {
     if ctx.deleting.is_some() && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan {
-        return Ok(orphan(ctx, status));
+        return orphan(ctx, status);
     }
     if ctx.deletion_overdue() {
         return Ok(abandon(ctx, status));
@@ -194,7 +194,7 @@ fn wait_for_rollback(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     ctx.decide(status, ctx.waits().soon())
 }
 
-/// Requests on single instances, then the pause.
+/// The processes of the group, requests on single instances, then the pause.
 fn go_on(
     ctx: &Context<'_>,
     mut status: Draft,
@@ -202,6 +202,9 @@ fn go_on(
     pause: Option<Pause>,
     attempts: &Attempts<'_>,
 ) -> Known<Drafted> {
+    if let Some(decision) = thaw::bring(ctx, &mut status)? {
+        return Ok(decision);
+    }
     match act::act(ctx, &mut status, root, attempts)? {
         Act::Send(work, also) => {
             show_progress(ctx, &mut status);
@@ -239,12 +242,14 @@ fn go_on(
     let held = approve::until_let_go(ctx, &status);
     let checks = holds::until_checks(ctx, &status);
     let frozen = freeze::until_too_long(ctx, &status);
+    let thawed = thaw::until_due(ctx, &status);
     Ok(ctx
         .decide(status, next)
         .within(left)
         .within(held)
         .within(checks)
-        .within(frozen))
+        .within(frozen)
+        .within(thawed))
 }
 
 /// How far each instance is: what tells that something moved.
@@ -329,7 +334,13 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft) -> Drafted {
 
 /// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts
 /// the processes back at its end, if it comes to that. The run stays on record until its end is seen.
-fn orphan(ctx: &Context<'_>, status: Draft) -> Drafted {
+fn orphan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
+    // Whoever lets it go on then does not know that the group scales.
+    if !ctx.deletion_overdue()
+        && let Some(decision) = thaw::bring(ctx, &mut status)?
+    {
+        return Ok(decision);
+    }
     let mut decision = ctx.decide(status, Next::Now);
     if ctx.holds() || !(runs::is_let_go(ctx) || ctx.lost_group()) {
         decision.record = Some(record::let_go(ctx, &decision.status, LetGo::Orphaned));
@@ -337,7 +348,7 @@ fn orphan(ctx: &Context<'_>, status: Draft) -> Drafted {
         decision.finalizer = ctx.has_finalizer().then_some(false);
         decision.next = Next::OnChange;
     }
-    decision
+    Ok(decision)
 }
 
 /// An execution that has succeeded has been through all of its instances, and one that has ended in another way is at

@@ -1,7 +1,8 @@
 //! What a run does by itself as time passes, and what people do to it in the console.
 
 use ess_rollout_cloud::{
-    EcsStatus, Execution, ExecutionStatus, LifecycleState, Mutation, NotifyType, TaskExecution,
+    EcsStatus, Execution, ExecutionStatus, LifecycleState, Mutation, NotifyType, Process,
+    TaskExecution,
 };
 use serde_json::{Map, json};
 
@@ -75,6 +76,9 @@ impl Cloud {
             return self.tag(root);
         }
         self.run_mut(root).batch = batch;
+        if self.suspended().len() < Process::ALL.len() {
+            self.scaling_meanwhile.push(batch);
+        }
         for id in members {
             match run.passed_over.get(&id) {
                 None => self.begin_item(root, &id, batch),

@@ -58,13 +58,22 @@ pub(super) fn message(
     (what, since): (&WaitsFor<'_>, Timestamp),
 ) -> String {
     let text = match what {
-        WaitsFor::Batch(id) => batch(ctx, status, (*id, since)),
+        WaitsFor::Batch(id) => return of_batch(ctx, status, (*id, since)),
         WaitsFor::Instances { failed, tolerated } => instances(ctx, failed, *tolerated),
         WaitsFor::Tasks(failed) => tasks(ctx, failed),
         WaitsFor::Approval => "OOS waits for confirmation of a high-risk action: confirm or refuse it in the OOS console".to_owned(),
         WaitsFor::Unknown => unknown(root),
     };
     freeze::added_to(status, &text, MESSAGE_MAX)
+}
+
+/// The message of the pause after a batch, by its number and when it began.
+pub(super) fn of_batch(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    pause: (i32, Timestamp),
+) -> String {
+    freeze::added_to(status, &batch(ctx, status, pause), MESSAGE_MAX)
 }
 
 /// A command that sets a request.

@@ -7,6 +7,7 @@ use ess_rollout_api::v1alpha1::{
     Approval, ApproveAnswer, InstanceState, OnFailure, Pause, PauseKind, RollingUpdateTaskStatus,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::approval;
@@ -15,6 +16,10 @@ use super::tolerance::{tolerated, unresolved};
 use crate::identity::fingerprint;
 use crate::rollout::context::Context;
 use message::WaitsFor;
+
+/// A pause that has lasted for so long is one: an answer that leaves something out may have shown another, and a second look would
+/// have corrected it.
+pub(in crate::rollout) const SURE_AFTER: SignedDuration = SignedDuration::from_secs(120);
 
 /// Actions that wait for an Approve when the execution runs with
 /// `SafetyCheck=ConfirmEveryHighRiskAction`.
@@ -65,6 +70,20 @@ pub(in crate::rollout) fn classify(
         approval_refused: approval::is_refused(status, id)
             && matches!(kind, PauseKind::Batch | PauseKind::Failure),
     })
+}
+
+/// Brings what a pause after a batch says up to what is on record by now.
+pub(in crate::rollout) fn tell_again(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let Some(pause) = status.pause.as_ref() else {
+        return;
+    };
+    if pause.kind != PauseKind::Batch {
+        return;
+    }
+    let said = message::of_batch(ctx, status, (pause.id, pause.since.0));
+    if let Some(pause) = &mut status.pause {
+        pause.message = said;
+    }
 }
 
 fn waits_for<'w>(
