@@ -596,6 +596,10 @@ fn what_is_dangerous_is_said_and_not_refused() {
         ),
         (json!({"ttlSecondsAfterFinished": 60}), "..x."),
         (
+            json!({"suspensionPolicy": first, "thawWhilePaused": true}),
+            "....",
+        ),
+        (
             json!({"ttlSecondsAfterFinished": 60, "runKey": "r1"}),
             "....",
         ),

@@ -3,6 +3,7 @@
 
 mod holds;
 mod said;
+mod still;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,6 +170,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     results_are_final(world, &changes);
     requests_hit_what_they_name(world, &roots, requests, &changes);
     runs_begin_in_their_windows(world, &roots, &changes);
+    still::in_batches(world, &roots);
     what_others_wrote_stays(world);
     what_is_left_is_listed(world, scenario, &changes, found);
     canaries::in_no_write(world, &changes);

@@ -9,6 +9,6 @@ pub const ALL_AT_ONCE: &str = "all instances are taken out of service at the sam
 /// Of a task or a rollback with `ttlSecondsAfterFinished` and no `runKey`.
 pub const TTL_WITHOUT_RUN_KEY: &str = "where the manifest is synced from Git, the object is created, and run, again after it was deleted: set spec.runKey, or leave ttlSecondsAfterFinished out";
 
-/// Of a task or a rollback that pauses for a person: `suspensionPolicy` is `SuspendFirstBatch` or `SuspendEachBatch`, and
-/// `approvedBatches` does not leave all of these pauses in advance: the one after batch k is left by itself where it is greater than k.
-pub const FROZEN_IN_PAUSES: &str = "the group neither scales nor replaces unhealthy instances while the update waits for a person: have somebody at hand to continue it, or say by spec.approvedBatches how many batches need nobody";
+/// Of a task or a rollback that pauses for a person: `suspensionPolicy` is `SuspendFirstBatch` or `SuspendEachBatch`, `thawWhilePaused` is not true,
+/// and `approvedBatches` does not leave all of these pauses in advance: the one after batch k is left by itself where it is greater than k.
+pub const FROZEN_IN_PAUSES: &str = "the group neither scales nor replaces unhealthy instances while the update waits for a person: have somebody at hand to continue it, say by spec.approvedBatches how many batches need nobody, or have it scale meanwhile by spec.thawWhilePaused";

@@ -460,6 +460,10 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
         base("frozen", each(json!({"maxFrozenSeconds": 120, "onFrozenTooLong": "Cancel"})))
             .then(ended(), Act::Wait)
             .ends("Cancelled"),
+        base("thawed", each(json!({"thawWhilePaused": true})))
+            .then(When::Paused(web, 1), Act::Wait)
+            .rests(600)
+            .ends("BatchSuspended"),
         base(
             "on-a-holiday",
             json!({"window": {

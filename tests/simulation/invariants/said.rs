@@ -26,6 +26,7 @@ pub fn after_write(world: &World, path: &str, before: Option<&Value>) {
     let Some(object) = subject(world, path) else {
         return;
     };
+    resumed(world, &object, before);
     let completed = |object: &Value| !object["status"]["completionTime"].is_null();
     if !completed(&object) || before.is_none_or(completed) {
         return;
@@ -58,6 +59,34 @@ pub fn after_write(world: &World, path: &str, before: Option<&Value>) {
     }
     for what in wrong {
         world.violation(format!("{name} is completed, and {what}"));
+    }
+}
+
+/// That processes are resumed, or suspended again, of the write that says so first.
+fn resumed(world: &World, object: &Value, before: Option<&Value>) {
+    let state = |object: &Value| object["status"]["thaw"]["state"].clone();
+    let said = state(object);
+    if before.is_none_or(|before| state(before) == said) {
+        return;
+    }
+    let cloud = world.cloud();
+    let Some(found) = cloud.world.resources.groups.get(group(object)) else {
+        return;
+    };
+    let suspended = found.suspended_processes.clone();
+    drop(cloud);
+    let processes = object["status"]["thaw"]["processes"].as_array();
+    let processes = processes.into_iter().flatten().filter_map(Value::as_str);
+    let wrong: Vec<&str> = match said.as_str() {
+        Some("Resumed") => processes.filter(|p| suspended.contains(*p)).collect(),
+        Some("Suspended") => processes.filter(|p| !suspended.contains(*p)).collect(),
+        _ => Vec::new(),
+    };
+    if !wrong.is_empty() {
+        let name = &object["metadata"]["name"];
+        world.violation(format!(
+            "{name} says that it is {said}, and it is not: {wrong:?}"
+        ));
     }
 }
 

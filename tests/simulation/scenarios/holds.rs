@@ -4,12 +4,12 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Act::{Annotate, Create, Edit, Wait},
+    Act::{Annotate, Console, Create, Edit, Wait},
     Scenario,
-    When::{Paused, State},
+    When::{Field, Later, Paused, State},
     attached, image, object, rule_that_becomes, script, with,
 };
-use crate::world::begin;
+use crate::world::{REGION, begin};
 
 /// Of one instance each: however a cloud divides them, there is none that is empty.
 fn soaking(more: Value) -> Value {
@@ -215,7 +215,85 @@ pub fn all() -> Vec<Scenario> {
     all.extend(gated());
     all.extend(measured());
     all.extend(balanced());
+    all.extend(thawed());
     all
+}
+
+/// The group scales while the update waits after a batch.
+fn thawed() -> Vec<Scenario> {
+    let waits = |more: Value| {
+        with(
+            json!({"suspensionPolicy": "SuspendFirstBatch", "batches": 2, "thawWhilePaused": true}),
+            more,
+        )
+    };
+    let scales = || Field("web", "/status/thaw/state", "Resumed".into());
+    let execution =
+        json!({"RegionId": REGION, "ExecutionId": "$execution", "NotifyType": "Approve"});
+    vec![
+        Scenario::new(
+            "thawed",
+            image("web", waits(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 3}))),
+        )
+        .then(scales(), Annotate("web", "continue", "1"))
+        .then(Paused("web", 2), Wait)
+        .then(Later(200), Annotate("web", "continue", "2"))
+        .ends("web", &["Succeeded"]),
+        // Continued as soon as the first call is on record.
+        Scenario::new("thawed-and-left-at-once", script("web", waits(json!({}))))
+            .then(
+                Field("web", "/status/thaw/state", "Resuming".into()),
+                Annotate("web", "continue", "1"),
+            )
+            .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "thawed-in-a-soak",
+            script("web", json!({"batches": 2, "thawWhilePaused": true, "gates": {"soakSeconds": 400}})),
+        )
+        .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "thawed-after-too-long",
+            image(
+                "web",
+                waits(json!({"thawWhilePaused": null, "maxFrozenSeconds": 300, "onFrozenTooLong": "Thaw"})),
+            ),
+        )
+        .then(scales(), Edit("web", json!({"approvedBatches": 3})))
+        .ends("web", &["Succeeded"]),
+        Scenario::new("thawed-and-cancelled", image("web", waits(json!({}))))
+            .then(scales(), Annotate("web", "cancel", "enough"))
+            .ends("web", &["Cancelled"]),
+        Scenario::new(
+            "thawed-and-continued-elsewhere",
+            script("web", waits(json!({}))),
+        )
+        .then(
+            scales(),
+            Console {
+                of: "web",
+                service: "OOS",
+                action: "NotifyExecution",
+                params: execution,
+            },
+        )
+        .ends("web", &["Succeeded"]),
+        // The rollback takes over a group that scales.
+        Scenario::new(
+            "thawed-and-rolled-back",
+            image(
+                "web",
+                with(
+                    gates(json!({"onFailed": "Rollback", "soakSeconds": 600})),
+                    json!({"thawWhilePaused": true, "batches": 2}),
+                ),
+            ),
+        )
+        .cloud(json!({
+            "metricRules": [{"ruleId": "rule-web", "state": "OK", "states": [{"afterSeconds": 420, "state": "ALARM"}]}],
+        }))
+        .ends("web", &["Cancelled"])
+        .ends("rollbacks/web-rollback-*", &["Succeeded"]),
+    ]
 }
 
 fn held() -> Vec<Scenario> {

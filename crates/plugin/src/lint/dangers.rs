@@ -18,7 +18,7 @@ pub fn of(policy: &RunPolicy) -> Vec<(&'static str, &'static str)> {
         let field = "spec.ttlSecondsAfterFinished";
         found.push((field, warnings::TTL_WITHOUT_RUN_KEY));
     }
-    if pauses_for_people(policy) {
+    if pauses_for_people(policy) && !policy.thaw_while_paused {
         found.push(("spec.suspensionPolicy", warnings::FROZEN_IN_PAUSES));
     }
     found

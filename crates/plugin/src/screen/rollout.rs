@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ess_rollout_api::v1alpha1::{
     BatchState, BatchStatus, InstanceState, InstanceStatus, Pause, PauseKind, RestoreState,
-    Verdict, condition,
+    ThawState, Verdict, condition,
 };
 use jiff::Timestamp;
 
@@ -109,6 +109,19 @@ fn head(page: &mut Page, rollout: &Rollout) {
         page.plain(&format!(
             "  the group stands still for {since}: {processes}"
         ));
+    }
+    if let Some(thaw) = &status.thaw {
+        let (since, processes) = (page.ago(&thaw.since), thaw.processes.join(", "));
+        match thaw.state {
+            ThawState::Resumed => page.plain(&format!(
+                "  the group scales for {since}, until the pause is over: {processes} are resumed"
+            )),
+            ThawState::Suspending => page.plain(&format!(
+                "  {processes} are being suspended for {since}, for the next batch {}",
+                thaw.message
+            )),
+            ThawState::Resuming | ThawState::Suspended => {}
+        }
     }
     checks(page, rollout);
     let undone_by = status.automatic_rollback.as_ref();

@@ -1,0 +1,111 @@
+//! A group whose processes an update has suspended scales in no batch of it: by the calls as they took effect.
+
+use std::collections::BTreeMap;
+
+use ess_emulator::state::journal::Entry;
+use ess_rollout_core::identity;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{effect, nested_executions, parameter, parameters, tags};
+use crate::world::{OPERATOR, World};
+
+/// Of the cloud's times in answers, which have whole seconds.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// By the operator itself, and not by an execution that it has started.
+fn is_own(entry: &Entry) -> bool {
+    entry.principal == OPERATOR && !entry.by_oos
+}
+
+fn processes(entry: &Entry) -> Vec<&str> {
+    let named = entry.params.iter();
+    let named = named.filter(|(name, _)| name.starts_with("Process"));
+    let values = named.map(|(_, value)| value);
+    let each = values.flat_map(|value| match value {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        one => Vec::from_iter(one.as_str()),
+    });
+    each.collect()
+}
+
+/// No batch is let go on, and none goes on, after the operator has resumed what its execution suspended.
+pub(super) fn in_batches(world: &World, roots: &[Value]) {
+    let entries: Vec<Entry> = world.cloud().world.journal.since(0).cloned().collect();
+    for root in roots {
+        let tags = tags(root);
+        let (Some(group), Some(id)) = (
+            tags[identity::TAG_SCALING_GROUP].as_str(),
+            root["ExecutionId"].as_str(),
+        ) else {
+            continue;
+        };
+        let exit = parameters(root)["exitProcess"].clone();
+        let exit: Vec<&str> = exit
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let mut changes: Vec<(Timestamp, &Entry)> = entries
+            .iter()
+            .filter(|e| ["SuspendProcesses", "ResumeProcesses"].contains(&e.action.as_str()))
+            .filter(|e| parameter(e, "ScalingGroupId") == group)
+            .filter_map(|e| Some((effect(e)?, e)))
+            .collect();
+        changes.sort_by_key(|(time, entry)| (*time, entry.seq));
+        resumed_before_an_approve(world, id, &exit, &entries, &changes);
+        resumed_in_a_batch(world, id, &changes);
+    }
+}
+
+fn resumed_before_an_approve(
+    world: &World,
+    root: &str,
+    exit: &[&str],
+    entries: &[Entry],
+    changes: &[(Timestamp, &Entry)],
+) {
+    let approves = entries.iter().filter(|e| {
+        e.action == "NotifyExecution"
+            && is_own(e)
+            && parameter(e, "ExecutionId") == root
+            && parameter(e, "NotifyType") == "Approve"
+    });
+    for at in approves.filter_map(effect) {
+        let mut newest: BTreeMap<&str, &Entry> = BTreeMap::new();
+        for (_, entry) in changes.iter().filter(|(time, _)| *time <= at) {
+            for process in processes(entry) {
+                newest.insert(process, entry);
+            }
+        }
+        let runs = |process: &&&str| {
+            let newest = newest.get(**process);
+            newest.is_some_and(|e| e.action == "ResumeProcesses" && is_own(e))
+        };
+        if let Some(process) = exit.iter().find(runs) {
+            world.violation(format!(
+                "an Approve of {root} at {at}, while the operator has {process} resumed"
+            ));
+        }
+    }
+}
+
+fn resumed_in_a_batch(world: &World, root: &str, changes: &[(Timestamp, &Entry)]) {
+    let own = changes.iter();
+    let own = own.filter(|(_, entry)| entry.action == "ResumeProcesses" && is_own(entry));
+    for (at, _) in own {
+        let time = |child: &Value, field: &str| child[field].as_str()?.parse::<Timestamp>().ok();
+        let nested = nested_executions(world, root);
+        let within = nested.iter().find(|child| {
+            let begun = time(child, "StartDate").is_some_and(|start| start + SECOND < *at);
+            begun && time(child, "EndDate").is_none_or(|end| *at < end)
+        });
+        if let Some(child) = within {
+            world.violation(format!(
+                "the operator has resumed processes at {at}, in the middle of {}",
+                child["ExecutionId"]
+            ));
+        }
+    }
+}
