@@ -1,5 +1,7 @@
 //! ESS, in the spelling of 2022-02-22: plural list parameters, plain lists in answers.
 
+use std::collections::BTreeMap;
+
 use ess_rollout_cloud::{
     CloudError, ErrorClass, GroupState, GroupType, LifecycleState, Outcome, Process,
     ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, ServerGroup,
@@ -354,7 +356,17 @@ fn scaling_group(row: &Value) -> ScalingGroup {
         instances_held: count("PendingWaitCapacity") + count("RemovingWaitCapacity"),
         monitor_group: some_text(row, "MonitorGroupId"),
         server_groups: server_groups(row),
+        tags: tags(row),
     }
+}
+
+/// The tags of a group.
+fn tags(row: &Value) -> BTreeMap<String, String> {
+    let plain = rows(row, &["Tags"]).iter();
+    let all = plain.chain(rows(row, &["Tags", "Tag"]));
+    all.map(|tag| (text(tag, "TagKey"), text(tag, "TagValue")))
+        .filter(|(key, _)| !key.is_empty())
+        .collect()
 }
 
 /// Where the instances of a group are backend servers: four lists, of which the newest names what one of the others may name too.

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::v1alpha1::rules::Immutability;
 use crate::v1alpha1::{
-    ImageUpdateTask, Rollback, RollingUpdateTask, RunPolicy, ScalingGroupRecord, image_update,
+    ImageUpdateTask, MaintenanceWindow, Rollback, RollingUpdateTask, RunPolicy, ScalingGroupRecord,
+    image_update, maintenance_window,
 };
 
 /// All CRDs, in the order in which they are printed.
@@ -20,17 +21,19 @@ pub fn all() -> Vec<CustomResourceDefinition> {
 }
 
 /// Those of what people write, and which fields of the specs stay as they are.
-fn people() -> [(CustomResourceDefinition, Immutability); 3] {
-    let [task, rollback, image_update] = immutabilities().map(|(_, immutability)| immutability);
+fn people() -> [(CustomResourceDefinition, Immutability); 4] {
+    let [task, rollback, image_update, window] =
+        immutabilities().map(|(_, immutability)| immutability);
     [
         (RollingUpdateTask::crd(), task),
         (Rollback::crd(), rollback),
         (ImageUpdateTask::crd(), image_update),
+        (MaintenanceWindow::crd(), window),
     ]
 }
 
 /// Which fields of the specs stay as they are, by the names of the kinds.
-fn immutabilities() -> [(&'static str, Immutability); 3] {
+fn immutabilities() -> [(&'static str, Immutability); 4] {
     [
         (
             "RollingUpdateTask",
@@ -38,6 +41,7 @@ fn immutabilities() -> [(&'static str, Immutability); 3] {
         ),
         ("Rollback", RunPolicy::immutability("create a new rollback")),
         ("ImageUpdateTask", image_update::IMMUTABILITY),
+        ("MaintenanceWindow", maintenance_window::IMMUTABILITY),
     ]
 }
 

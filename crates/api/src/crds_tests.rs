@@ -58,7 +58,7 @@ fn the_lists_name_fields_that_there_are_once() {
     }
 }
 
-/// Not installed yet, and complete when it is: every field of a calendar may change, and none is without a bound.
+/// Every field of a calendar may change, and none is without a bound.
 #[test]
 fn a_maintenance_window_may_change_in_every_field() {
     let immutability = maintenance_window::IMMUTABILITY;

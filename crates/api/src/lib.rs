@@ -1,4 +1,4 @@
-//! The ess-rollout.io API: `RollingUpdateTask`, `Rollback`, `ImageUpdateTask` and `ScalingGroupRecord`, version v1alpha1.
+//! The ess-rollout.io API: `RollingUpdateTask`, `Rollback`, `ImageUpdateTask`, `MaintenanceWindow` and `ScalingGroupRecord`, version v1alpha1.
 //!
 //! Types only: no behaviour beyond small accessors, no client in sight. Rules that CEL can state
 //! stand beside the field they guard and are enforced by the apiserver; what needs the cloud is
@@ -7,6 +7,7 @@
 //! - [`v1alpha1::task`]: what a person asks for
 //! - [`v1alpha1::rollback`]: what a person asks for to undo it
 //! - [`v1alpha1::image_update`]: what a person asks for to build images, and what the operator answers
+//! - [`v1alpha1::maintenance_window`]: when updates may begin and go on, for several objects
 //! - [`v1alpha1::status`]: what the operator answers, and its memory
 //! - [`v1alpha1::action`]: what people ask for by annotation while it runs, and what became of it
 //! - [`v1alpha1::record`]: the operator's own memory of a scaling group

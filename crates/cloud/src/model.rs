@@ -208,6 +208,8 @@ pub struct ScalingGroup {
     /// `LoadBalancerIds`, `VServerGroups`, `AlbServerGroups`, `ServerGroups`: where its instances are backend servers. Sorted, each
     /// once.
     pub server_groups: Vec<ServerGroup>,
+    /// `Tags`: keys and their values.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A member of a scaling group (ESS DescribeScalingInstances).

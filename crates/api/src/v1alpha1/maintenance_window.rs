@@ -58,13 +58,6 @@ pub struct MaintenanceWindowSpec {
 }
 
 /// A calendar is kept by changing it: tasks follow at once.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the kind is not among the CRDs that are installed yet"
-    )
-)]
 pub(crate) const IMMUTABILITY: Immutability = Immutability {
     mutable: &[
         "kind",

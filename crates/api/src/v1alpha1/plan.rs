@@ -238,6 +238,10 @@ pub struct StartIntent {
     #[serde(default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub exit_processes: Vec<String>,
+    /// Whether OOS was told to pause after each batch because something besides a person may hold one: gates, or windows
+    /// that were for the object then. A window that comes later holds no batch of a run without pauses.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pauses_after_each_batch: bool,
     /// Look-ups that found no execution, each at least the bound on lateness after the last.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub empty_lookups: i32,

@@ -148,10 +148,13 @@ pub struct RunPolicy {
 }
 
 impl RunPolicy {
-    /// Whether anything but a person may hold a batch: OOS is told to pause after each one then, whatever the suspension
-    /// policy says, and the operator lets it go on.
+    /// Whether anything but a person may hold a batch by what is written here: OOS is told to pause after each one then,
+    /// whatever the suspension policy says, and the operator lets it go on. Windows that select the object may do so, too:
+    /// that is decided when it starts, and stands in the intent to start.
     pub fn holds_batches(&self) -> bool {
-        self.gates.is_some() || self.windows.window.is_some()
+        self.gates.is_some()
+            || self.windows.window.is_some()
+            || !self.windows.window_refs.is_empty()
     }
 
     /// Whether the group may scale again in a pause of the run.

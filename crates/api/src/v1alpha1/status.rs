@@ -141,6 +141,11 @@ pub struct RollingUpdateTaskStatus {
     /// What the checks of `spec.gates` came to in the batch that is under way, or has ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateStatus>,
+    /// MaintenanceWindows that are for the update, by namespace and name, and hold none of its batches: they came after its
+    /// start, which did not tell OOS to pause after each batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 320)))]
+    pub windows_not_holding: Vec<String>,
     /// The pause that the update is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,

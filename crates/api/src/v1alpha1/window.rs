@@ -142,6 +142,17 @@ pub struct WindowPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
 
+    /// MaintenanceWindows that hold it besides `window` and those that select it, by their names: of its namespace, or else
+    /// of the operator's. It does not begin while there is none of such a name. A Rollback is held by none but its
+    /// `window` and these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 5),
+        inner(length(min = 1, max = 253)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub window_refs: Vec<String>,
+
     /// Whether a batch begins that may not be over before its window is. Default: Required, it does not.
     #[serde(default, skip_serializing_if = "is_default")]
     pub finish_by: FinishBy,

@@ -1,25 +1,31 @@
 //! What every stage works with: the input, and all that is derived from it once.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
     Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::ScalingGroup;
-use jiff::SignedDuration;
+use ess_rollout_cloud::{Answer, Query, ScalingGroup};
+use jiff::{SignedDuration, Timestamp};
 
 use super::decision::{Draft, Drafted, Input, Next, Subject, Undo};
 use super::kind::{self, Author, UpdateKind};
 use super::scripts;
 use super::wanted::Wanted;
+use super::windows_of::{self, Own, Tags, Windows};
 use crate::identity;
 use crate::task::absence;
-use crate::task::ask::Target;
+use crate::task::ask::{SeenWindows, Target};
 use crate::task::decision::Settings;
 use crate::task::object::Object;
-use crate::task::observation::{Fact, Known, both};
+use crate::task::observation::{Fact, Known, Missing, both};
 use crate::task::waits::Waits;
+
+/// How old the tags of a group may be in an update that has begun, in seconds.
+const TAGS_AGE: i64 = 600;
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -30,6 +36,10 @@ pub(super) struct Context<'a> {
     pub(super) undo: Option<Undo<'a>>,
     /// Of a task: the rollback that undoes it.
     pub(super) rolled_back_by: Option<&'a RollbackRef>,
+    /// The MaintenanceWindows that may be for it.
+    pub(super) seen_windows: &'a SeenWindows,
+    /// What is made of them, once that is asked for.
+    pub(super) windows: OnceCell<Windows>,
     pub(super) update: Box<dyn UpdateKind + 'a>,
     /// Who wrote the object, and so knows which fields.
     pub(super) author: Author,
@@ -82,7 +92,8 @@ impl<'a> Context<'a> {
             waits,
         );
         let first = both(texts, input.observation.rolled_back_by());
-        let ((texts, rolled_back_by), object) = both(first, object)?;
+        let first = both(first, input.observation.windows());
+        let (((texts, rolled_back_by), seen_windows), object) = both(first, object)?;
         let author = match wanted.undo {
             Some(_) => Author::OfRollback,
             None => Author::OfTask,
@@ -92,12 +103,86 @@ impl<'a> Context<'a> {
             spec,
             undo: wanted.undo,
             rolled_back_by,
+            seen_windows,
+            windows: OnceCell::new(),
             spec_hash: scripts::spec_hash(spec, status, &texts, &written_hash),
             update: kind::of(spec, status, texts, author),
             author,
             written_hash,
             input,
         })
+    }
+
+    /// The windows that are for it.
+    pub(super) fn windows(&self) -> &Windows {
+        let found = || windows_of::of(self.seen_windows, &self.own_windows(), &self.tags());
+        self.windows.get_or_init(found)
+    }
+
+    /// Asks for the tags of its group, if they say which windows are for it. Of an update that has begun they may be some
+    /// minutes old, and what becomes of reading them is [`Self::windows`]' to say.
+    pub(super) fn require_tags(&self) -> Known<()> {
+        if !windows_of::take_tags(self.seen_windows, &self.own_windows()) {
+            return Ok(());
+        }
+        let observation = self.input.observation;
+        let begun = self.input.subject.status.is_some_and(|s| s.start.is_some());
+        match begun {
+            false => observation.scaling_group(&self.group).map(|_| ()),
+            true => match observation.recent(&self.query_of_tags(), self.tags_since()) {
+                Err(Missing::Read(asks)) => Err(Missing::Read(asks)),
+                Ok(_) | Err(Missing::Failed(_)) => Ok(()),
+            },
+        }
+    }
+
+    fn own_windows(&self) -> Own<'_> {
+        Own {
+            namespace: &self.namespace,
+            policy: &self.spec.policy.windows,
+            is_rollback: self.undo.is_some(),
+            group: &self.group,
+        }
+    }
+
+    fn query_of_tags(&self) -> Query {
+        Query::ScalingGroup {
+            group: self.group.clone(),
+        }
+    }
+
+    /// All who look within the same minutes share one answer.
+    fn tags_since(&self) -> Timestamp {
+        let now = self.now().as_second();
+        Timestamp::from_second(now - now.rem_euclid(TAGS_AGE)).unwrap_or(self.now())
+    }
+
+    fn tags(&self) -> Tags<'a> {
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        let observation = self.input.observation;
+        let group = match observation.scaling_group(&self.group) {
+            Err(Missing::Read(_)) => {
+                let found = observation.recent(&self.query_of_tags(), self.tags_since());
+                found.map(|answer| match answer {
+                    Answer::ScalingGroup(group) => group.as_ref(),
+                    _ => None,
+                })
+            }
+            known => known.map(Option::as_ref),
+        };
+        match group {
+            Ok(group) => Ok(group.map_or(NONE, |group| &group.tags)),
+            Err(Missing::Failed(error)) => Err(error.to_string()),
+            Err(Missing::Read(_)) => Err("they have not been read yet".to_owned()),
+        }
+    }
+
+    /// Whether anything but a person may hold its batches in pauses that OOS makes for that: by its spec, or by windows that
+    /// were for it when it started.
+    pub(super) fn holds_batches(&self, status: &RollingUpdateTaskStatus) -> bool {
+        let start = status.start.as_ref();
+        self.spec.policy.holds_batches()
+            || start.is_some_and(|intent| intent.pauses_after_each_batch)
     }
 
     /// Whether the group, which this object held and whose record exists, is not its own any more.

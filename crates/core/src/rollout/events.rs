@@ -9,7 +9,7 @@ use ess_rollout_api::v1alpha1::{
 
 use super::context::Context;
 use super::decision::Event;
-use super::progress::{freeze, gate};
+use super::progress::{freeze, gate, window};
 use super::report::Phase;
 use super::requests::thaw;
 use crate::task::display::Phase as _;
@@ -47,6 +47,7 @@ pub(super) fn events(
     events.extend(freeze::too_long_event(ctx, old, new));
     events.extend(thaw::event(old, new));
     events.extend(gate::event(ctx, old, new));
+    events.extend(window::event(old, new));
     events
 }
 

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::before::{deadline, refusal};
 use super::context::{self, Context};
 use super::decision::{Decision, Draft, Drafted, Event, Input, Next, Step};
-use super::progress::freeze;
+use super::progress::{freeze, window};
 use super::requests::{approve, close, ingest, notify, thaw};
 use super::restore::record;
 use super::rollback::automatic;
@@ -154,6 +154,9 @@ impl<'a> Engine<'a> for Context<'a> {
         }
         automatic::create(self, decision);
         let status = &mut decision.status;
+        if let Some(names) = window::not_holding(self, status) {
+            status.windows_not_holding = names;
+        }
         if deletion::is_finished(status) && !deletion::is_finished(old) {
             status.completion_time = Some(Time(self.now()));
         }

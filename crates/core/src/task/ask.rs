@@ -2,9 +2,12 @@
 //! outcome of the call just sent comes into a decision.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{Holder, RollbackRef, RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::{
+    Holder, MaintenanceWindowSpec, RollbackRef, RollingUpdateTask, ScalingGroupRecord,
+};
 use ess_rollout_cloud::{Answer, CloudError, ErrorClass, Execution, Outcome, Query};
 use jiff::Timestamp;
 
@@ -72,6 +75,8 @@ pub enum Ask {
         /// The group's id.
         group: String,
     },
+    /// The MaintenanceWindows that may be for the object, as they were last seen. Reply: [`Reply::Windows`].
+    Windows,
     /// How long until it is the object's turn to start: starts are spread over the account's rate. Reply:
     /// [`Reply::StartTurn`].
     StartTurn,
@@ -142,6 +147,8 @@ pub enum Reply {
     Exists(bool),
     /// `None`: the object is the first.
     Ahead(Option<QueueEntry>),
+    /// All of the object's namespace and of the operator's.
+    Windows(SeenWindows),
     /// Zero: it is now. Who asks again has the same turn.
     StartTurn(Duration),
     /// What there is to be seen.
@@ -176,6 +183,26 @@ pub struct Seen {
     /// All of its nested executions that are not on record as they are, and maybe more, but for what only matters of one
     /// that has failed; `None`: they are not known.
     pub nested: Option<Vec<Execution>>,
+}
+
+/// The MaintenanceWindows that may be for an object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeenWindows {
+    /// The operator's namespace: windows there are for the objects of all namespaces.
+    pub operator_namespace: String,
+    /// Those of the object's namespace and of the operator's, by namespace and name.
+    pub windows: Vec<Arc<SeenWindow>>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenWindow {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `None`: what was seen of it cannot be decoded.
+    pub spec: Option<MaintenanceWindowSpec>,
 }
 
 /// One object, and not another that came to have its name.

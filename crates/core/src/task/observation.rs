@@ -13,7 +13,7 @@ use ess_rollout_cloud::{
 
 use jiff::Timestamp;
 
-use super::ask::{Ask, ConfigMap, ObjectRef, QueueEntry, Reply, Sight};
+use super::ask::{Ask, ConfigMap, ObjectRef, QueueEntry, Reply, SeenWindows, Sight};
 use super::endpoints::{EndpointAnswer, EndpointError, EndpointQuery};
 
 /// What was told, all read after the object, and what is of the cloud after its group's record.
@@ -191,6 +191,9 @@ impl Observation {
         /// Whether this very object exists, for all that is known.
         exists(object: ObjectRef) -> bool,
             Ask::Exists(object), Reply::Exists, bool::clone;
+        /// The MaintenanceWindows that may be for the object.
+        windows() -> &SeenWindows,
+            Ask::Windows, Reply::Windows, std::convert::identity;
         /// How long until it is the object's turn to start.
         start_turn() -> Duration,
             Ask::StartTurn, Reply::StartTurn, Duration::clone;

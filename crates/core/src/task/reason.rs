@@ -59,7 +59,8 @@ reasons! {
     TaskFinished, TaskNotFailed, TasksNotListed, TemplateNotFound, TooManyBatches, TooManyInstances,
     TooManyRequests, TooManyTargets, UnattendedRun, UnknownAnnotation, UnknownBatch, UnknownInstance,
     UnknownTask, Unsupported, UnsupportedOS, UpdateRemovesFields, Updated, Updating, UseTaskRef, Verifying,
-    WaitingForScalingGroup, WindowClosed, WindowMissed, WindowTooShort,
+    WaitingForScalingGroup, WindowClosed, WindowMissed, WindowNotFound,
+    WindowNotHolding, WindowTooShort, WindowUnreadable,
     StatusContradiction, Other,
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn intent(
         scripts: None,
         kept_scripts: None,
         exit_processes: Vec::new(),
+        pauses_after_each_batch: false,
         empty_lookups: 0,
         last_lookup_time: None,
         resent: false,

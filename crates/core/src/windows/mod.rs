@@ -14,12 +14,14 @@
 //! - [`evaluate`], [`next_fit`]: what a set of them says
 //! - [`may_begin`]: whether a batch begins that has to be over in time
 //! - [`selects`]: which tasks a window is for
+//! - [`object_status`]: what is shown of a `MaintenanceWindow`
 
 mod cursor;
 mod dates;
 mod finish_by;
 mod occurrences;
 mod selection;
+mod status;
 mod sweep;
 mod window;
 
@@ -28,7 +30,8 @@ use jiff::{SignedDuration, Timestamp};
 pub use crate::cron::Invalid;
 pub use finish_by::{Begin, Hold, batches_that_fit, may_begin};
 pub use occurrences::HORIZON_DAYS;
-pub use selection::{Subject, selects};
+pub use selection::{Subject, asks_for_tags, may_select, selects};
+pub use status::{ObjectStatus, check_spec, object_status};
 pub use window::{Named, Window};
 
 use cursor::Cursor;

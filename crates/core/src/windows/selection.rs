@@ -23,16 +23,33 @@ pub fn selects(
     operator: &str,
     task: &Subject,
 ) -> bool {
-    if namespace != operator && namespace != task.namespace {
-        return false;
-    }
-    let Some(selector) = selector else {
-        return true;
-    };
-    let namespaces = &selector.namespaces;
-    let in_namespace = namespaces.is_empty() || namespaces.iter().any(|n| n == task.namespace);
-    let mut tags = selector.groups.iter().flat_map(|groups| &groups.tags);
-    in_namespace && tags.all(|(key, value)| task.tags.get(key) == Some(value))
+    let mut tags = wanted_tags(selector);
+    may_select(selector, namespace, operator, task.namespace)
+        && tags.all(|(key, value)| task.tags.get(key) == Some(value))
+}
+
+/// The same, whatever the tags of the group are.
+pub fn may_select(
+    selector: Option<&WindowSelector>,
+    namespace: &str,
+    operator: &str,
+    task_namespace: &str,
+) -> bool {
+    let namespaces = selector.map_or(&[][..], |selector| &selector.namespaces);
+    (namespace == operator || namespace == task_namespace)
+        && (namespaces.is_empty() || namespaces.iter().any(|n| n == task_namespace))
+}
+
+/// Whether the tags of the group decide as well.
+pub fn asks_for_tags(selector: Option<&WindowSelector>) -> bool {
+    wanted_tags(selector).next().is_some()
+}
+
+fn wanted_tags(
+    selector: Option<&WindowSelector>,
+) -> impl Iterator<Item = (&String, &String)> + use<'_> {
+    let groups = selector.and_then(|selector| selector.groups.as_ref());
+    groups.into_iter().flat_map(|groups| &groups.tags)
 }
 
 #[cfg(test)]

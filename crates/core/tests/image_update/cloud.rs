@@ -151,6 +151,7 @@ impl Cloud {
                 instances_held: 0,
                 monitor_group: None,
                 server_groups: Vec::new(),
+                tags: std::collections::BTreeMap::new(),
             }),
             configurations: [configured("asc-1"), configured("asc-2")].into(),
             images: [(OLD_IMAGE.to_owned(), old)].into(),

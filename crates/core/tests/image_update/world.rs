@@ -280,6 +280,7 @@ impl World {
             | Ask::ConfigMap { .. }
             | Ask::RolledBackBy
             | Ask::StartTurn
+            | Ask::Windows
             | Ask::Seen { .. } => {
                 panic!("{ask:?} of an image update")
             }

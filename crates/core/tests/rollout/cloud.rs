@@ -311,6 +311,7 @@ impl Cloud {
                 instances_held: 0,
                 monitor_group: None,
                 server_groups: Vec::new(),
+                tags: BTreeMap::new(),
             }),
             instances: ids
                 .iter()

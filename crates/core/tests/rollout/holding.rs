@@ -26,7 +26,7 @@ fn span(world: &World, kind: &str, from: i64, seconds: i64) -> Value {
 }
 
 /// The same update with these fields of the spec, written before anybody has looked at it.
-fn written(mut world: World, spec: &Value) -> World {
+pub fn written(mut world: World, spec: &Value) -> World {
     let mut all = serde_json::to_value(&world.task.spec).unwrap();
     for (name, value) in spec.as_object().unwrap() {
         all[name] = value.clone();

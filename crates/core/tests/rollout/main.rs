@@ -37,6 +37,7 @@ mod instances;
 mod kept;
 mod kstatus;
 mod kstatus_rules;
+mod maintenance;
 mod measured;
 mod naming;
 mod neighbours;

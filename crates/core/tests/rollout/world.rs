@@ -15,7 +15,7 @@ use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::{
     Answer, CloudError, Done, ErrorClass, ExecutionFilter, Mutation, NotifyType, Query,
 };
-use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply, Seen, Sight};
+use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply, Seen, SeenWindows, Sight};
 use ess_rollout_core::endpoints::{EndpointAnswer, EndpointError, EndpointQuery};
 use ess_rollout_core::rollout::{
     CallOutcome, Decision, Event, Input, Next, Observation, Settings, Spec, Step, Subject,
@@ -96,6 +96,8 @@ pub struct World {
     /// For so long the poller has not had its turn.
     pub late: Option<std::time::Duration>,
     pub ahead: Option<QueueEntry>,
+    /// The MaintenanceWindows that may be for the object.
+    pub windows: SeenWindows,
     /// The ConfigMaps, by key.
     pub texts: BTreeMap<ConfigMapKeyRef, KeyText>,
     pub gone: bool,
@@ -157,6 +159,7 @@ impl World {
             glances: false,
             late: None,
             ahead: None,
+            windows: SeenWindows::default(),
             texts: BTreeMap::new(),
             gone: false,
             task_writes: 0,
@@ -269,6 +272,7 @@ impl World {
             }
             Ask::Exists(_) => Reply::Exists(!self.holder_gone),
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
+            Ask::Windows => Reply::Windows(self.windows.clone()),
             Ask::StartTurn => Reply::StartTurn(self.start_turn),
             Ask::Seen { .. } if self.late.is_some() => {
                 Reply::Seen(self.late.map_or(Sight::Unknown, Sight::Late))

@@ -1,4 +1,4 @@
-//! When it may begin: `spec.notBefore`, `spec.window`.
+//! When it may begin: `spec.notBefore`, `spec.window`, MaintenanceWindows.
 //!
 //! Before its window opens nothing is taken: no place in the group's queue, no group, no start of OOS, which would suspend the
 //! group's processes for as long as it waits.
@@ -12,7 +12,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::refusal::refuse_until;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::progress::window;
+use crate::rollout::progress::window::{self, Mended};
+use crate::rollout::windows_of;
+use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -21,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(600);
 
 /// What is wrong with the window as it is written.
 pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
-    let invalid = window::read(ctx).err()?;
+    let invalid = windows_of::in_spec(&ctx.spec.policy.windows).err()?;
     let message = format!("{} in a new object", invalid.message);
     Some(Problem::blocked(invalid.reason, message))
 }
@@ -32,7 +34,23 @@ pub(super) fn notes(ctx: &Context<'_>, batches: i32) -> impl Iterator<Item = Str
     let not_before = windows.not_before.as_ref();
     let not_before = not_before.filter(|time| ctx.now() < time.0);
     let begins = not_before.map(|time| format!("it begins at {} at the earliest", time.0));
-    begins.into_iter().chain(window::note(ctx, batches))
+    let begins = begins.into_iter().chain(window::note(ctx, batches));
+    begins.chain(window::passed_over(ctx))
+}
+
+/// A window of which it is not known what it says.
+pub(super) fn unknown(ctx: &Context<'_>) -> Option<Problem> {
+    ctx.windows().unknown.as_ref()?;
+    window::held(ctx, &[]).map(|held| blocked(&held))
+}
+
+/// What stands against the start until somebody changes something. What is wrong with a window of which whoever wrote the
+/// object need not know is not counted against its deadline.
+fn blocked(held: &window::Held) -> Problem {
+    Problem {
+        counts: held.mended_by != Some(Mended::BySelecting),
+        ..Problem::blocked(held.reason, held.message.clone())
+    }
 }
 
 /// An update that would leave its group standing still between two times at which its window opens, for longer than it may.
@@ -42,22 +60,22 @@ pub(super) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<Proble
 }
 
 /// The wait for the time at which it may begin, if that is not now.
-pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Option<Drafted> {
+pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
+    ctx.require_tags()?;
     let held = held(ctx);
     note(status, held.as_ref().and_then(|held| held.until));
-    let held = held?;
+    let Some(held) = held else {
+        return Ok(None);
+    };
     let message = format!("{}; nothing is taken until then", held.message);
     let (problem, next) = match held.until {
         Some(until) => (
             Problem::wait(held.reason, message),
             Next::After(ctx.waits().left(until).min(LOOK)),
         ),
-        None => (
-            Problem::blocked(held.reason, held.message),
-            Next::After(LOOK),
-        ),
+        None => (blocked(&held), Next::After(LOOK)),
     };
-    Some(refuse_until(ctx, status.clone(), &problem, next))
+    Ok(Some(refuse_until(ctx, status.clone(), &problem, next)))
 }
 
 fn held(ctx: &Context<'_>) -> Option<window::Held> {
@@ -67,6 +85,7 @@ fn held(ctx: &Context<'_>) -> Option<window::Held> {
             reason: Reason::WindowClosed,
             message: format!("it begins at {} at the earliest (spec.notBefore)", time.0),
             until: Some(time.0),
+            mended_by: None,
         }),
         None => window::held(ctx, &[]),
     }

@@ -132,6 +132,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
     let policy = &ctx.spec.policy;
     let batches = batches::count(policy.batches, policy.batch_size.as_ref(), ids.len())
         .map_err(|message| Problem::blocked(Reason::TooManyBatches, message))?;
+    unless(calendar::unknown(ctx))?;
     unless(calendar::too_long_between(ctx, batches))?;
     notes.extend(calendar::notes(ctx, batches));
     notes.extend(checks::look(ctx, group)?);

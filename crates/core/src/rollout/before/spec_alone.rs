@@ -2,26 +2,40 @@
 
 use ess_rollout_api::v1alpha1::{
     ContainerGroupUpdate, ContainerUpdateType, ImageUpdate, RollbackPayload, RollbackSpec,
-    RollingUpdateTaskSpec, ScriptType, ScriptUpdate, Update,
+    RollingUpdateTaskSpec, ScriptType, ScriptUpdate, Update, WindowPolicy,
 };
 
 use crate::rollout::kind::{self, Author};
 use crate::rollout::rollback::source;
+use crate::rollout::windows_of;
 use crate::task::refusal::Refusal;
+use crate::windows::Invalid;
 
 /// What Preflight refuses of a task by its spec alone. Of a region that is missing and of credentials nothing is said: that
 /// depends on the operator's settings; nor of scripts in ConfigMaps.
 pub fn check_task(spec: &RollingUpdateTaskSpec) -> Option<Refusal> {
-    kind::of_update(&spec.update).check_spec().map(Into::into)
+    let by_kind = kind::of_update(&spec.update).check_spec();
+    by_kind
+        .map(Into::into)
+        .or_else(|| of_window(&spec.policy.windows))
 }
 
 /// The same of a rollback: what it says of where to go back to.
 pub fn check_rollback(spec: &RollbackSpec) -> Option<Refusal> {
+    if let Some(refusal) = of_window(&spec.policy.windows) {
+        return Some(refusal);
+    }
     // Without it, where to go back to is the source's to say, and so is the kind.
     let update = update_to(spec.to.as_ref()?)?;
     let by_kind = kind::of_update_by(&update, Author::OfRollback).check_spec();
     let problem = by_kind.or_else(|| source::intolerant(spec, &update));
     problem.map(Into::into)
+}
+
+/// What is wrong with the window in a spec.
+fn of_window(policy: &WindowPolicy) -> Option<Refusal> {
+    let Invalid { reason, message } = windows_of::in_spec(policy).err()?;
+    Some(Refusal { reason, message })
 }
 
 /// The update that a rollback to this would be, as far as that says so. `None`: of a package only the version is known.

@@ -10,7 +10,9 @@ mod script;
 mod table;
 mod update_kind;
 
-use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Update};
+use ess_rollout_api::v1alpha1::{
+    Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, StartIntent, Update,
+};
 use serde_json::{Map, Value, json};
 
 pub(super) use self::table::{of_execution, way_back};
@@ -52,14 +54,19 @@ pub(super) fn of_update_by(update: &Update, author: Author) -> Box<dyn UpdateKin
     })
 }
 
+/// Whether anything but a person may hold a batch of a run that is started like this.
+pub(super) fn holds_batches(spec: &RollingUpdateTaskSpec, intent: &StartIntent) -> bool {
+    spec.policy.holds_batches() || intent.pauses_after_each_batch
+}
+
 /// All parameters of the start of an update (`invokeType: invoke`).
 pub(super) fn invoke_parameters(
     kind: &dyn UpdateKind,
     spec: &RollingUpdateTaskSpec,
     plan: &Plan,
-    exit_processes: &[String],
+    intent: &StartIntent,
 ) -> Map<String, Value> {
-    let pause = batch_pause_option(&spec.policy);
+    let pause = batch_pause_option(&spec.policy, holds_batches(spec, intent));
     let role = spec.policy.ram_role.as_deref();
     let mut parameters = kind.parameters(plan);
     for (name, value) in [
@@ -70,7 +77,7 @@ pub(super) fn invoke_parameters(
         ("enterProcess", json!(processes_but::<&str>(&[]))),
         // Only those that were not suspended before, or the template would resume what a person
         // had suspended.
-        ("exitProcess", json!(exit_processes)),
+        ("exitProcess", json!(intent.exit_processes)),
         ("lifecycleState", json!(spec.lifecycle_states)),
         ("batchPauseOption", json!(pause)),
         ("batchNumber", json!(plan.batches)),

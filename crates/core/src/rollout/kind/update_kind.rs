@@ -274,10 +274,14 @@ pub(in crate::rollout) fn processes_but<T: AsRef<str>>(excluded: &[T]) -> Vec<St
     others.map(str::to_owned).collect()
 }
 
-/// Template parameter `batchPauseOption`: what may hold a batch besides a person can do so only in a pause.
-pub(in crate::rollout) fn batch_pause_option(policy: &RunPolicy) -> &'static str {
+/// Template parameter `batchPauseOption`: what may hold a batch besides a person can do so only in a pause. `holds_batches`:
+/// whether anything may.
+pub(in crate::rollout) fn batch_pause_option(
+    policy: &RunPolicy,
+    holds_batches: bool,
+) -> &'static str {
     match policy.suspension_policy {
-        _ if policy.holds_batches() => "EveryBatchPause",
+        _ if holds_batches => "EveryBatchPause",
         SuspensionPolicy::Automatic => "Automatic",
         SuspensionPolicy::SuspendFirstBatch => "FirstBatchPause",
         SuspensionPolicy::SuspendEachBatch => "EveryBatchPause",

@@ -56,7 +56,7 @@ impl Hold {
 
     /// Whether it never lets go.
     pub(in crate::rollout) fn is_for_good(&self) -> bool {
-        matches!(self, Self::Window(held) if held.until.is_none())
+        matches!(self, Self::Window(held) if held.mended_by == Some(window::Mended::Never))
     }
 
     /// What it waits for, as a part of a sentence; `None`: that is what the commands are said for.
@@ -124,13 +124,16 @@ fn window(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, pause: i32) -> Op
 fn person(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, pause: i32) -> Option<Hold> {
     let latched = status.latched.as_ref();
     let level = latched.map_or(0, |latched| latched.approved_batches);
-    (asks_person(ctx, pause) && level <= pause).then_some(Hold::Person)
+    (asks_person(ctx, status, pause) && level <= pause).then_some(Hold::Person)
 }
 
 /// Whether a person is asked in this pause. Without anything else that may hold, OOS pauses nowhere else.
-pub(in crate::rollout) fn asks_person(ctx: &Context<'_>, pause: i32) -> bool {
-    let policy = &ctx.spec.policy;
-    policy.asks_person_after(pause) || !policy.holds_batches()
+pub(in crate::rollout) fn asks_person(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    pause: i32,
+) -> bool {
+    ctx.spec.policy.asks_person_after(pause) || !ctx.holds_batches(status)
 }
 
 fn soak(
@@ -210,7 +213,7 @@ pub(in crate::rollout) fn waits_for(
     pause: &Pause,
 ) -> WaitsFor {
     const PERSON: WaitsFor = WaitsFor::Person(Reason::BatchSuspended);
-    if !ctx.spec.policy.holds_batches() {
+    if !ctx.holds_batches(status) {
         return PERSON;
     }
     let stuck = match approval::obstacle(ctx, status, pause.id, None) {
@@ -229,6 +232,14 @@ pub(in crate::rollout) fn waits_for(
         _ => None,
     });
     if let Some(reason) = verdict {
+        return WaitsFor::Person(reason);
+    }
+    // What a window that somebody can change never lets go waits for that person.
+    let mended = holds.iter().find_map(|hold| match hold {
+        Hold::Window(held) if held.until.is_none() && !hold.is_for_good() => Some(held.reason),
+        _ => None,
+    });
+    if let Some(reason) = mended.filter(|_| !holds.contains(&Hold::Person)) {
         return WaitsFor::Person(reason);
     }
     // What never lets go waits for a person, too.

@@ -1,22 +1,29 @@
-//! Whether a batch may begin by the window of its object: at the start, and in each pause after a batch. What is under way goes
-//! on to its end whatever the window says.
+//! Whether a batch may begin by the windows that are for its object: at the start, and in each pause after a batch. What is under
+//! way goes on to its end whatever they say.
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{BatchStatus, FinishBy, FrozenPolicy, WindowKind};
+use ess_rollout_api::v1alpha1::{
+    BatchStatus, FinishBy, FrozenPolicy, RollingUpdateTaskStatus, SuspensionPolicy,
+};
 use jiff::Timestamp;
 
 use super::gate;
 use crate::eta::Durations;
 use crate::rollout::context::Context;
+use crate::rollout::decision::Event;
+use crate::rollout::windows_of::{FIELD, KIND, Whose};
 use crate::task::reason::Reason;
-use crate::windows::{self, Begin, Hold, Invalid, State, Window};
-
-/// The path of the window.
-const FIELD: &str = "spec.window";
+use crate::windows::{self, Begin, Cause, Evaluation, Hold, Named, State, Window};
 
 /// How long a group may stand still between two times at which a window opens, in seconds, unless the spec says.
 const FROZEN_BETWEEN: i32 = 3600;
+
+/// How soon a group is read again whose tags could not be read.
+const TAGS_AGAIN: Duration = Duration::from_secs(60);
+
+/// How many windows are named that do not hold an update (CRD: `status.windowsNotHolding`).
+const NOT_HOLDING_MAX: usize = 20;
 
 /// Why a batch may not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,112 +31,192 @@ pub(in crate::rollout) struct Held {
     pub(in crate::rollout) reason: Reason,
     /// A sentence without its end.
     pub(in crate::rollout) message: String,
-    /// When to look again; `None`: the window, as it is written, never lets it begin.
+    /// When to look again; `None`: the windows, as they are written, never let it begin.
     pub(in crate::rollout) until: Option<Timestamp>,
+    /// Where nothing but a change lets it begin: whose.
+    pub(in crate::rollout) mended_by: Option<Mended>,
 }
 
-/// The window of the object, if it has one.
-///
-/// # Errors
-///
-/// The field, what is wrong with it, and the cure.
-pub(in crate::rollout) fn read(ctx: &Context<'_>) -> Result<Option<Window>, Invalid> {
-    let written = ctx.spec.policy.windows.window.as_ref();
-    written
-        .map(|written| Window::parse(FIELD, FIELD, written))
-        .transpose()
+/// What lets a batch begin that the windows, as they are written, never do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rollout) enum Mended {
+    /// Nothing: what is written in the object stays as it is.
+    Never,
+    /// A change of a window that the object names.
+    ByNamed,
+    /// A change of another window that is for it.
+    BySelecting,
 }
 
 /// Why the next batch may not begin now; `None`: it may. `batches`: how far those before it are.
 pub(in crate::rollout) fn held(ctx: &Context<'_>, batches: &[BatchStatus]) -> Option<Held> {
-    let window = match read(ctx) {
-        Ok(window) => window?,
-        Err(invalid) => {
-            return Some(Held {
-                reason: invalid.reason,
-                message: invalid.message,
-                until: None,
-            });
-        }
-    };
+    let found = ctx.windows();
+    if let Some(unknown) = &found.unknown {
+        let again = (unknown.whose == Whose::Cloud).then(|| ctx.now() + TAGS_AGAIN);
+        return Some(Held {
+            reason: unknown.reason,
+            message: unknown.message.clone(),
+            until: again,
+            mended_by: match unknown.whose {
+                Whose::Spec => Some(Mended::Never),
+                Whose::Named => Some(Mended::ByNamed),
+                Whose::Selecting => Some(Mended::BySelecting),
+                Whose::Cloud => None,
+            },
+        });
+    }
+    if found.all.is_empty() {
+        return None;
+    }
+    let union = Union::new(&found.all);
     let (now, takes) = (ctx.now(), takes(ctx, batches));
-    let found = windows::evaluate([&window], now);
+    let evaluation = union.at(now);
     let policy = ctx.spec.policy.windows.finish_by;
-    let Begin::No(hold) = windows::may_begin(&found, now, Some(takes), policy) else {
+    let Begin::No(hold) = windows::may_begin(&evaluation, now, Some(takes), policy) else {
         return None;
     };
-    let named = named(&window);
     Some(match hold {
-        Hold::Closed { opens } => closed(&window, &named, opens),
+        Hold::Closed { opens } => union.closed(&evaluation, opens),
         // The time that was asked about is the present.
         Hold::Over => Held {
             reason: Reason::WindowClosed,
-            message: format!("{named} has just changed"),
-            until: Some(found.look_again.max(now)),
+            message: format!("{} has just changed", union.named()),
+            until: Some(evaluation.look_again.max(now)),
+            mended_by: None,
         },
         Hold::TooShort { until, .. } | Hold::DurationUnknown { until } => {
-            too_short(&window, &named, takes, until)
+            union.too_short(&evaluation, takes, until)
         }
     })
 }
 
-fn closed(window: &Window, named: &str, opens: Option<Timestamp>) -> Held {
-    let (reason, message) = match (opens, window.kind()) {
-        (Some(opens), WindowKind::Allow) => (
-            Reason::WindowClosed,
-            format!("{named} is closed until {opens}"),
-        ),
-        (Some(opens), WindowKind::Freeze) => (
-            Reason::WindowClosed,
-            format!("{named} lets nothing begin until {opens}"),
-        ),
-        (None, _) => (
-            Reason::NeverDue,
-            format!("{named} never opens any more: write another one in a new object"),
-        ),
-    };
-    Held {
-        reason,
-        message,
-        until: opens,
+/// Windows that count together.
+struct Union<'w> {
+    windows: &'w [Window],
+}
+
+impl<'w> Union<'w> {
+    fn new(windows: &'w [Window]) -> Self {
+        Self { windows }
+    }
+
+    fn at(&self, time: Timestamp) -> Evaluation {
+        windows::evaluate(self.windows, time)
+    }
+
+    /// All of them, for people.
+    fn named(&self) -> String {
+        let named: Vec<String> = self.windows.iter().map(of_window).collect();
+        named.join(" and ")
+    }
+
+    /// What to do about windows that never let anything begin.
+    fn cure(&self) -> (&'static str, Mended) {
+        match self.windows.iter().all(|window| window.name() == FIELD) {
+            true => ("write another one in a new object", Mended::Never),
+            false => ("change it", Mended::BySelecting),
+        }
+    }
+
+    fn closed(&self, evaluation: &Evaluation, opens: Option<Timestamp>) -> Held {
+        let (why, opened_by) = match &evaluation.state {
+            State::Closed { why, opened_by, .. } => (Some(why), opened_by.as_ref()),
+            State::Open { .. } => (None, None),
+        };
+        let Some(opens) = opens else {
+            let (cure, mended_by) = self.cure();
+            let named = match why {
+                Some(Cause::Freeze(freeze)) => of(freeze),
+                _ => self.named(),
+            };
+            return Held {
+                reason: Reason::NeverDue,
+                message: format!("{named} never opens any more: {cure}"),
+                until: None,
+                mended_by: Some(mended_by),
+            };
+        };
+        let message = match (why, opened_by) {
+            (Some(Cause::Freeze(freeze)), Some(allow)) => format!(
+                "{} lets nothing begin, and {} is closed until {opens}",
+                of(freeze),
+                of(allow)
+            ),
+            (Some(Cause::Freeze(freeze)), None) => {
+                format!("{} lets nothing begin until {opens}", of(freeze))
+            }
+            (_, Some(allow)) => format!("{} is closed until {opens}", of(allow)),
+            (_, None) => format!("{} is closed until {opens}", self.named()),
+        };
+        Held {
+            reason: Reason::WindowClosed,
+            message,
+            until: Some(opens),
+            mended_by: None,
+        }
+    }
+
+    fn too_short(&self, evaluation: &Evaluation, takes: Duration, until: Timestamp) -> Held {
+        let minutes = takes.as_secs().div_ceil(60);
+        let fits = windows::next_fit(self.windows, until, takes.try_into().unwrap_or_default());
+        let then = match fits {
+            Some(fits) => format!("the next one that is long enough begins at {fits}"),
+            None => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
+        };
+        Held {
+            reason: Reason::WindowTooShort,
+            message: format!(
+                "{}, and a batch may take {minutes} min with what comes after it; {then}",
+                self.ends(evaluation, until)
+            ),
+            until: fits,
+            mended_by: fits.is_none().then(|| self.cure().1),
+        }
+    }
+
+    /// What ends the time in which it is open.
+    fn ends(&self, evaluation: &Evaluation, until: Timestamp) -> String {
+        match &evaluation.state {
+            State::Open {
+                closed_by: Some(Cause::Freeze(freeze)),
+                ..
+            } => format!("{} begins at {until}", of(freeze)),
+            State::Open {
+                by: Some(allow), ..
+            } => format!("{} ends at {until}", of(allow)),
+            _ => format!("{} ends at {until}", self.named()),
+        }
     }
 }
 
-fn too_short(window: &Window, named: &str, takes: Duration, until: Timestamp) -> Held {
-    let minutes = takes.as_secs().div_ceil(60);
-    let fits = windows::next_fit([window], until, takes.try_into().unwrap_or_default());
-    let then = match fits {
-        Some(fits) => format!("the next one that is long enough begins at {fits}"),
-        None => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
-    };
-    Held {
-        reason: Reason::WindowTooShort,
-        message: format!(
-            "{named} ends at {until}, and a batch may take {minutes} min with what comes after it; {then}"
-        ),
-        until: fits,
-    }
-}
-
-/// What is said of the window besides what it keeps from beginning: how much of the update fits into it, and what becomes of a
-/// batch that may run past its end.
+/// What is said of the windows besides what they keep from beginning: how much of the update fits into them, and what becomes of a
+/// batch that may run past their end.
 pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String> {
-    let window = read(ctx).ok()??;
+    let found = ctx.windows();
+    if found.all.is_empty() || found.unknown.is_some() {
+        return None;
+    }
+    let union = Union::new(&found.all);
     let (now, takes) = (ctx.now(), takes(ctx, &[]));
-    let found = windows::evaluate([&window], now);
-    let named = named(&window);
-    let until = match found.state {
-        State::Open { until, .. } => until?,
+    let evaluation = union.at(now);
+    let open = match &evaluation.state {
+        State::Open { until, by, .. } => {
+            let until = (*until)?;
+            match by {
+                Some(allow) => format!("{} is open until {until}", of(allow)),
+                None => union.ends(&evaluation, until),
+            }
+        }
         State::Closed { opens, .. } => {
-            return Some(match opens {
-                Some(opens) => format!("{named} opens at {opens}"),
-                None => format!("{named} never opens any more"),
+            return Some(match (opens, union.closed(&evaluation, *opens).message) {
+                (Some(opens), _) => format!("{} opens at {opens}", union.opened(&evaluation)),
+                (None, message) => message,
             });
         }
     };
     let minutes = takes.as_secs().div_ceil(60);
     let all = u32::try_from(batches).unwrap_or_default();
-    let fit = windows::batches_that_fit(&found, now, takes, all);
+    let fit = windows::batches_that_fit(&evaluation, now, takes, all);
     let policy = &ctx.spec.policy;
     let meanwhile = match (policy.thaw_while_paused, policy.on_frozen_too_long) {
         (true, _) => "meanwhile the suspended processes are resumed",
@@ -152,36 +239,54 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
         (FinishBy::BestEffort, _) => "; a batch that has begun then runs past its end".to_owned(),
     };
     Some(format!(
-        "{named} is open until {until}, and {fit} of {all} batches, of about {minutes} min each, may be over by then{rest}"
+        "{open}, and {fit} of {all} batches, of about {minutes} min each, may be over by then{rest}"
     ))
 }
 
-/// Why it does not begin although its window is open: it does not fit into it, and until the next time that it opens the group
-/// would stand still for longer than it may.
+impl Union<'_> {
+    /// What is waited for while it is closed.
+    fn opened(&self, evaluation: &Evaluation) -> String {
+        match &evaluation.state {
+            State::Closed {
+                opened_by: Some(allow),
+                ..
+            } => of(allow),
+            State::Closed {
+                why: Cause::Freeze(freeze),
+                ..
+            } => of(freeze),
+            _ => self.named(),
+        }
+    }
+}
+
+/// Why it does not begin although its windows are open: it does not fit into the time until they close, and until they open again the
+/// group would stand still for longer than it may.
 pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<String> {
-    let window = read(ctx).ok()??;
+    let found = ctx.windows();
     let policy = &ctx.spec.policy;
+    let union = Union::new(&found.all);
     // Where it scales meanwhile nothing is lost by the time between them.
-    if policy.windows.finish_by == FinishBy::Off || policy.may_thaw() {
+    if found.is_empty() || policy.windows.finish_by == FinishBy::Off || policy.may_thaw() {
         return None;
     }
     let (now, takes) = (ctx.now(), takes(ctx, &[]));
-    let found = windows::evaluate([&window], now);
+    let evaluation = union.at(now);
     let State::Open {
         until: Some(until), ..
-    } = found.state
+    } = evaluation.state
     else {
         return None;
     };
     let all = u32::try_from(batches).unwrap_or_default();
-    let fit = windows::batches_that_fit(&found, now, takes, all);
+    let fit = windows::batches_that_fit(&evaluation, now, takes, all);
     // One more begins before the end where it may run past it.
     let begin = fit + u32::from(policy.windows.finish_by == FinishBy::BestEffort);
     if begin >= all {
         return None;
     }
     let most = policy.max_frozen_seconds.unwrap_or(FROZEN_BETWEEN);
-    let opens = match windows::evaluate([&window], until).state {
+    let opens = match union.at(until).state {
         State::Closed { opens, .. } => opens,
         State::Open { .. } => return None,
     };
@@ -189,7 +294,6 @@ pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> O
     if gap.is_some_and(|gap| gap <= i64::from(most)) {
         return None;
     }
-    let named = named(&window);
     let minutes = takes.as_secs().div_ceil(60);
     let then = match (opens, gap) {
         (Some(opens), Some(gap)) => format!(
@@ -197,9 +301,62 @@ pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> O
         ),
         _ => "it does not open again: make it longer, or the batches fewer".to_owned(),
     };
+    let ends = union.ends(&evaluation, until);
     Some(format!(
-        "{named} ends at {until}, and {fit} of {all} batches of about {minutes} min each fit into it; {then}, in a new object"
+        "{ends}, and {fit} of {all} batches of about {minutes} min each fit into it; {then}, in a new object"
     ))
+}
+
+/// What a rollback is told of the windows that would hold it if it was an update.
+pub(in crate::rollout) fn passed_over(ctx: &Context<'_>) -> Option<String> {
+    let windows = &ctx.windows().passed_over;
+    let union = Union::new(windows);
+    if windows.is_empty() || union.at(ctx.now()).is_open() {
+        return None;
+    }
+    Some(format!(
+        "{} would hold an update now; a Rollback goes back at once, unless its spec.windowRefs names a window",
+        union.named()
+    ))
+}
+
+/// The windows that are for an update whose batches they cannot hold, as OOS does not pause for them: they came after its start.
+/// By namespace and name. `None`: what is for it is not known.
+pub(in crate::rollout) fn not_holding(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<Vec<String>> {
+    let each = ctx.spec.policy.suspension_policy == SuspensionPolicy::SuspendEachBatch;
+    let begun = status.execution.is_some() && status.result.is_none();
+    if !begun || each || ctx.holds_batches(status) {
+        return Some(Vec::new());
+    }
+    let found = ctx.windows();
+    let unknown = found.unknown.as_ref();
+    if unknown.is_some_and(|unknown| unknown.whose == Whose::Cloud) {
+        return None;
+    }
+    let names = found.all.iter().filter_map(|w| w.name().strip_prefix(KIND));
+    let mut names: Vec<String> = names.map(|name| name.trim_start().to_owned()).collect();
+    names.sort();
+    names.truncate(NOT_HOLDING_MAX);
+    Some(names)
+}
+
+/// The Event for windows that came too late to hold anything of it.
+pub(in crate::rollout) fn event(
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Option<Event> {
+    let known = &old.windows_not_holding;
+    let mut names = new.windows_not_holding.iter();
+    names.any(|name| !known.contains(name)).then(|| {
+        let note = format!(
+            "MaintenanceWindow {} came after the start and does not hold this update: OOS was not told to pause after each batch, which is decided at the start; to stop it cancel it",
+            new.windows_not_holding.join(", ")
+        );
+        Event::warning(Reason::WindowNotHolding, "Update", note)
+    })
 }
 
 /// How long a batch may take, with all that comes before the next: nine of ten do not take longer.
@@ -215,10 +372,18 @@ fn takes(ctx: &Context<'_>, batches: &[BatchStatus]) -> Duration {
     durations.estimate(ctx.update.batch_minimum()).p90 + gates.map_or(Duration::ZERO, gate::takes)
 }
 
-/// The window and why it is there.
-fn named(window: &Window) -> String {
-    match window.reason() {
-        "" => FIELD.to_owned(),
-        reason => format!("{FIELD} ({reason})"),
+/// A window and why it is there.
+fn of_window(window: &Window) -> String {
+    with_reason(window.name(), window.reason())
+}
+
+fn of(named: &Named) -> String {
+    with_reason(&named.window, &named.reason)
+}
+
+fn with_reason(name: &str, reason: &str) -> String {
+    match reason {
+        "" => name.to_owned(),
+        reason => format!("{name} ({reason})"),
     }
 }

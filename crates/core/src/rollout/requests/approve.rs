@@ -232,16 +232,19 @@ pub(in crate::rollout) fn approved_by(
         return Some(action.id.clone());
     }
     let latched = status.latched.as_ref();
-    if holds::asks_person(ctx, pause.id)
+    if holds::asks_person(ctx, status, pause.id)
         && latched.is_some_and(|latched| latched.approved_batches > pause.id)
     {
         return Some("spec.approvedBatches".to_owned());
     }
     // What is on record stays wanted until the pause is left.
     let record = of_pause(status, pause.id).map(|record| record.by.clone());
-    let by = match ctx.spec.policy.gates {
-        Some(_) => "spec.gates",
-        None => "spec.window",
+    let policy = &ctx.spec.policy;
+    let by = match (&policy.gates, &policy.windows.window) {
+        (Some(_), _) => "spec.gates",
+        (None, Some(_)) => "spec.window",
+        (None, None) if !policy.windows.window_refs.is_empty() => "spec.windowRefs",
+        (None, None) => "MaintenanceWindow",
     };
     record.or_else(|| Some(by.to_owned()))
 }

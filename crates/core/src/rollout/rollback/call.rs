@@ -1,6 +1,6 @@
 //! The template parameters of the call that starts a rollback.
 
-use ess_rollout_api::v1alpha1::{Plan, RollbackMethod, RollingUpdateTaskSpec, Source};
+use ess_rollout_api::v1alpha1::{Plan, RollbackMethod, RollingUpdateTaskSpec, Source, StartIntent};
 use serde_json::{Map, Value, json};
 
 use crate::rollout::kind::{self, UpdateKind};
@@ -10,12 +10,12 @@ pub(in crate::rollout) fn parameters(
     kind: &dyn UpdateKind,
     spec: &RollingUpdateTaskSpec,
     plan: &Plan,
-    exit_processes: &[String],
+    intent: &StartIntent,
     source: &Source,
 ) -> Map<String, Value> {
     match source.method {
         RollbackMethod::Invoke => {
-            let mut parameters = kind::invoke_parameters(kind, spec, plan, exit_processes);
+            let mut parameters = kind::invoke_parameters(kind, spec, plan, intent);
             kind.for_undoing(&mut parameters);
             parameters
         }
@@ -27,7 +27,10 @@ pub(in crate::rollout) fn parameters(
                 ("sourceExecutionId", json!(source.execution_id)),
                 (
                     "batchPauseOption",
-                    json!(kind::batch_pause_option(&spec.policy)),
+                    json!(kind::batch_pause_option(
+                        &spec.policy,
+                        kind::holds_batches(spec, intent)
+                    )),
                 ),
                 ("batchNumber", json!(plan.batches)),
                 (

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
     ExecutionRef, Member, Outcome, Place, Plan, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
-    ScriptHashes, StartIntent,
+    ScriptHashes, StartIntent, SuspensionPolicy,
 };
 use ess_rollout_cloud::{Execution, ExecutionFilter, LifecycleState, Query, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -198,6 +198,7 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
             template_name: shorten(&execution.template_name, 200),
             template_version: Some(version).filter(|version| !version.is_empty()),
             parameters_hash: identity::hash_value(&execution.parameters),
+            pauses_after_each_batch: pauses_after_each_batch(ctx, execution),
             ..starting::intent(ctx, spec_hash_of(ctx, execution), plan)
         });
     }
@@ -220,6 +221,13 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     let event = Event::normal(Reason::Adopted, "StartExecution", message);
     decision.events.push(event);
     Ok(decision)
+}
+
+/// Whether the run was told to pause after each batch although no person asks for that.
+fn pauses_after_each_batch(ctx: &Context<'_>, execution: &Execution) -> bool {
+    let option = execution.parameters.get("batchPauseOption");
+    let each = ctx.spec.policy.suspension_policy == SuspensionPolicy::SuspendEachBatch;
+    !each && option.is_some_and(|option| option == "EveryBatchPause")
 }
 
 /// The group as it was before the run, as far as that can still be known: from the record, from what

@@ -92,7 +92,7 @@ fn check_object(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
 
 /// Whether it is time, whose turn it is, and then whether anything stands against the start.
 fn check_turn(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
-    if let Some(decision) = calendar::wait(ctx, status) {
+    if let Some(decision) = calendar::wait(ctx, status)? {
         return Ok(decision);
     }
     if let Some(wait) = denied::left(ctx, status) {

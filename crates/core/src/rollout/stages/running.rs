@@ -38,6 +38,9 @@ pub(super) fn decide(ctx: &Context<'_>, status: Draft, execution: &ExecutionRef)
         return Ok(abandon(ctx, status));
     }
     let mut status = status;
+    if cancel::reason(ctx, &status).is_none() {
+        ctx.require_tags()?;
+    }
     holds::look_at_checks(ctx, &mut status)?;
     if let Some(decision) = progressing::look(ctx, &status, execution)? {
         return Ok(decision);

@@ -49,10 +49,10 @@ pub(super) fn call(
         tags.push((tag, source.execution_id.clone()));
         tags.sort();
     }
-    let (update, spec, exit) = (&*ctx.update, ctx.spec, &intent.exit_processes);
+    let (update, spec) = (&*ctx.update, ctx.spec);
     let parameters = match &status.source {
-        None => kind::invoke_parameters(update, spec, plan, exit),
-        Some(source) => rollback::call::parameters(update, spec, plan, exit, source),
+        None => kind::invoke_parameters(update, spec, plan, intent),
+        Some(source) => rollback::call::parameters(update, spec, plan, intent, source),
     };
     StartExecution {
         template_name: intent.template_name.clone(),
@@ -79,6 +79,7 @@ pub(super) fn intent(ctx: &Context<'_>, spec_hash: String, plan: &Plan) -> Start
     let token = identity::client_token(&ctx.token_owner(), &spec_hash, 1);
     StartIntent {
         exit_processes: kind::processes_but(&plan.suspended_processes),
+        pauses_after_each_batch: ctx.spec.policy.holds_batches() || !ctx.windows().is_empty(),
         ..start::intent(ctx.update.template(), token, spec_hash, ctx.now())
     }
 }

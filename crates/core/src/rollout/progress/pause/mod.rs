@@ -115,8 +115,8 @@ fn waits_for<'w>(
     if root.status != ExecutionStatus::Waiting && !(runs && (held_up || held_by_task)) {
         return None;
     }
-    let policy = &ctx.spec.policy;
-    let due = policy.asks_person_after(id) || (policy.holds_batches() && id >= 1);
+    let asked = ctx.spec.policy.asks_person_after(id);
+    let due = asked || (ctx.holds_batches(status) && id >= 1);
     // Whether OOS pauses at each failure or only beyond maxErrors is not documented, and at the end
     // of a batch the two pauses look alike: an Approve that it refuses tells.
     let coincides = approval::is_refused(status, id) && suspends && !failed.is_empty();
