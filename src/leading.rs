@@ -1,5 +1,5 @@
-//! What only the process that leads does, one term of office after the other: passes, polls, and the deletion of Secrets that
-//! nothing refers to. Watches, the index and readiness are there in every process.
+//! What only the process that leads does, one term of office after the other: passes, polls, the statuses of
+//! MaintenanceWindows, and the deletion of Secrets that nothing refers to. Watches, the index and readiness are there in every process.
 //!
 //! A term ends in one of two ways. Told to stop, the process lets the passes under way finish and keeps its place until they
 //! have. Where the place is lost, or its deadline is over, nothing that a pass does reaches anybody any more
@@ -27,6 +27,7 @@ use crate::{
         shutdown::{self, Shutdown},
     },
     watch::first_look,
+    windows::Teller,
 };
 
 /// One part of a process or of a term, and what it ended with.
@@ -48,6 +49,8 @@ pub struct Leading {
     pub clouds: Arc<dyn Clouds>,
     /// From one poll to the next.
     pub poll_interval: Duration,
+    /// Writes the statuses of MaintenanceWindows.
+    pub teller: Teller,
     /// Deletes what nothing refers to any more; `None`: nobody does.
     pub sweeper: Option<Sweeper>,
     /// The index has to be complete: before that, who is ahead in a group's queue is not known, nor how far back the first poll
@@ -142,6 +145,11 @@ impl Leading {
         parts.spawn(async move {
             polling.await;
             ("poller", Ok(()))
+        });
+        let telling = self.teller.clone().run(until.clone());
+        parts.spawn(async move {
+            telling.await;
+            ("statuses of MaintenanceWindows", Ok(()))
         });
         if let Some(sweeper) = self.sweeper.clone() {
             let sweeping = sweeper.run(until.clone());

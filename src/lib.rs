@@ -14,6 +14,7 @@
 //! - [`run`]: wires everything, joins everything
 //! - [`check`]: whether `run` would work, without running
 //! - [`watch`], [`tasks`]: the watches and the little that is kept of each task
+//! - [`windows`]: the MaintenanceWindows that watches show, and their statuses
 //! - [`leading`]: what only the process that leads does, one term of office after the other
 //! - [`kept`]: deletes Secrets in which nothing is kept any more
 //! - [`versions`]: whether the CRDs of the cluster are those of this version
@@ -30,7 +31,8 @@
 //!
 //! What must hold, whoever changes what:
 //!
-//! 1. A pass acts on what it just read from the apiserver, never on what a watch left in memory.
+//! 1. A pass acts on what it just read from the apiserver, never on what a watch left in memory, but for MaintenanceWindows: what a
+//!    watch shows of them is late as the person is who changes one, and what is under way goes on either way.
 //! 2. Every write carries the `resourceVersion` that was read. After a conflict nothing else of
 //!    that decision is done: the pass starts over with fresh reads.
 //! 3. The order of effects is finalizer and annotation, record (after the Secrets that it refers to), status (likewise), the one cloud mutation, Events,
@@ -72,3 +74,4 @@ pub mod settings;
 pub mod tasks;
 pub mod versions;
 pub mod watch;
+pub mod windows;

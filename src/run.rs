@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, fmt::Debug, path::Path, sync::Arc, time::Durati
 
 use anyhow::{Context as _, anyhow};
 use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, MutationGuard};
-use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, MaintenanceWindow, Rollback, RollingUpdateTask};
 use ess_rollout_core::rollout;
 use futures::FutureExt;
 use k8s_openapi::NamespaceResourceScope;
-use kube::Api;
+use kube::{Api, Resource};
 use tokio::{
     net::TcpListener,
     task::{AbortHandle, JoinHandle, JoinSet},
@@ -42,6 +42,7 @@ use crate::{
     tasks::{Leftovers, References, TaskIndex, Viewed},
     versions,
     watch::{self, Feed},
+    windows::{Teller, Windows},
 };
 
 /// How long passes may take to finish after the word to stop, on top of the one call to the cloud that
@@ -223,8 +224,10 @@ struct Operator {
     context: Context,
     clouds: Arc<dyn Clouds>,
     tasks: Arc<TaskIndex>,
+    windows: Arc<Windows>,
     sightings: Arc<Sightings>,
     leftovers: Arc<Leftovers>,
+    api: Arc<KubeApi>,
     kept: Arc<dyn KeptSecrets>,
     references: Arc<References>,
     fence: Fence,
@@ -235,9 +238,11 @@ struct Operator {
     own_namespace: String,
     /// `None`: all.
     watched: Vec<Option<String>>,
+    /// The same of MaintenanceWindows: those of the operator's own namespace are for all.
+    watched_windows: Vec<Option<String>>,
 }
 
-fn gate<K: Viewed>(namespace: Option<&str>) -> String {
+fn gate<K: Resource<DynamicType = ()>>(namespace: Option<&str>) -> String {
     let plural = K::plural(&());
     match namespace {
         None => format!("watch of {plural}"),
@@ -267,10 +272,11 @@ impl Operator {
         let sightings = Arc::new(Sightings::new(settings.call_lifetime));
         let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
         let lanes = tasks.clone();
+        let windows = Arc::new(Windows::new(own_namespace));
         let api = Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
         let kept: Arc<dyn KeptSecrets> = api.clone();
-        let kubernetes: Arc<dyn Kubernetes> =
-            Arc::new(Bounded::new(Keeping::new(api, kept.clone(), clock.clone())));
+        let keeping = Keeping::new(api.clone(), kept.clone(), clock.clone());
+        let kubernetes: Arc<dyn Kubernetes> = Arc::new(Bounded::new(keeping));
         let own_credentials_namespaces = settings
             .own_credentials_namespaces
             .clone()
@@ -305,6 +311,12 @@ impl Operator {
                 .map(Some)
                 .collect(),
         };
+        let own = Some(own_namespace.to_owned());
+        let own = Some(own).filter(|own| watched != [None] && !watched.contains(own));
+        let watched_windows: Vec<Option<String>> = watched.iter().cloned().chain(own).collect();
+        let window_gates = watched_windows
+            .iter()
+            .map(|namespace| gate::<MaintenanceWindow>(namespace.as_deref()));
         let gates = watched
             .iter()
             .map(|namespace| namespace.as_deref())
@@ -315,6 +327,7 @@ impl Operator {
                     gate::<ImageUpdateTask>(namespace),
                 ]
             })
+            .chain(window_gates)
             .chain([RECORD_GATE.to_owned()])
             .chain(
                 settings
@@ -333,6 +346,7 @@ impl Operator {
             }),
             clock: clock.clone(),
             tasks: tasks.clone(),
+            windows: windows.clone(),
             pace: Arc::new(Pace::new(settings.rates.oos_starts.per_second)),
             sightings: sightings.clone(),
             recent: Arc::default(),
@@ -360,8 +374,10 @@ impl Operator {
             fence,
             clouds,
             tasks,
+            windows,
             sightings,
             leftovers: Arc::default(),
+            api,
             kept,
             references: Arc::default(),
             triggers: Arc::new(
@@ -372,6 +388,7 @@ impl Operator {
             clock,
             own_namespace: own_namespace.to_owned(),
             watched,
+            watched_windows,
         }
     }
 
@@ -386,6 +403,7 @@ impl Operator {
     ) -> AbortHandle {
         let feed = Feed {
             tasks: self.tasks.clone(),
+            windows: self.windows.clone(),
             leftovers: self.leftovers.clone(),
             references: self.references.clone(),
             triggers: self.triggers.clone(),
@@ -396,6 +414,7 @@ impl Operator {
         let each = self.watched.len();
         self.watch_objects::<Rollback>(parts, each, clients, &feed, shutdown);
         self.watch_objects::<ImageUpdateTask>(parts, 2 * each, clients, &feed, shutdown);
+        self.watch_windows(parts, clients, &feed, shutdown);
         let api = Api::namespaced(clients.watches.clone(), &self.own_namespace);
         let watching = watch::records(api, RECORD_GATE.to_owned(), feed, shutdown.clone());
         parts.spawn(async move {
@@ -437,6 +456,7 @@ impl Operator {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
+            windows: self.windows.clone(),
             leftovers: self.leftovers.clone(),
             triggers: self.triggers.clone(),
             sightings: self.sightings.clone(),
@@ -481,6 +501,28 @@ impl Operator {
         }
     }
 
+    /// The same for MaintenanceWindows.
+    fn watch_windows(
+        &self,
+        parts: &mut JoinSet<Ended>,
+        clients: &Clients,
+        feed: &Feed,
+        shutdown: &Shutdown,
+    ) {
+        for (source, namespace) in self.watched_windows.iter().enumerate() {
+            let api = match namespace {
+                None => Api::all(clients.watches.clone()),
+                Some(namespace) => Api::namespaced(clients.watches.clone(), namespace),
+            };
+            let gate = gate::<MaintenanceWindow>(namespace.as_deref());
+            let watching = watch::windows(api, source, gate, feed.clone(), shutdown.clone());
+            parts.spawn(async move {
+                watching.await;
+                ("watch of MaintenanceWindows", Ok(()))
+            });
+        }
+    }
+
     /// What is done while this process leads.
     fn leading(&self, settings: &Settings) -> Leading {
         let known = self
@@ -496,6 +538,11 @@ impl Operator {
             workers: settings.workers,
             clouds: self.clouds.clone(),
             poll_interval: settings.poll_interval,
+            teller: Teller {
+                windows: self.windows.clone(),
+                kubernetes: self.api.clone(),
+                clock: self.clock.clone(),
+            },
             sweeper: Some(Sweeper {
                 secrets: self.kept.clone(),
                 references: self.references.clone(),

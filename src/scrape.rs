@@ -13,6 +13,7 @@ use crate::{
     },
     seen::{Place, Sightings},
     tasks::{Leftovers, TaskIndex},
+    windows::Windows,
 };
 
 /// Where it is counted. What it costs grows with the objects that something is done for, not with those that have ended.
@@ -23,6 +24,8 @@ pub struct Sources {
     pub clock: Arc<dyn Clock>,
     /// The index of objects.
     pub tasks: Arc<TaskIndex>,
+    /// The MaintenanceWindows.
+    pub windows: Arc<Windows>,
     /// What the records list as left.
     pub leftovers: Arc<Leftovers>,
     /// The queue.
@@ -60,6 +63,7 @@ impl Sources {
                 instances: self.tasks.instances(),
                 leftovers: self.leftovers.by_kind(),
                 frozen: self.frozen(),
+                windows: self.windows.open(self.clock.now()),
                 backlog: self.triggers.backlog(),
                 under_way: self.triggers.under_way(),
                 lateness: self.triggers.lateness(),

@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
+use ess_rollout_api::v1alpha1::MaintenanceWindow;
 use ess_rollout_cloud::Urgency;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -22,6 +23,7 @@ use crate::{
         telemetry::chain,
     },
     tasks::{Change, Leftovers, ObjectView, RecordView, References, TaskIndex, Unfinished, Viewed},
+    windows::{Changed, Windows},
 };
 
 /// Objects per page of the first list. A task's status can hold a thousand instances, and a page
@@ -53,6 +55,8 @@ pub struct Feed {
     pub leftovers: Arc<Leftovers>,
     /// Which Secrets of the operator's namespace are still referred to.
     pub references: Arc<References>,
+    /// The MaintenanceWindows.
+    pub windows: Arc<Windows>,
     /// The queue of passes.
     pub triggers: Arc<Triggers<ObjectKey>>,
     /// Where the first complete list is reported.
@@ -73,6 +77,7 @@ pub async fn objects<K>(
     K: Viewed + Debug + Clone + 'static,
 {
     let strange = |metadata: ObjectMeta| {
+        feed.references.one_is_unknown();
         // A pass reads it whole, finds what is not understood, and says so on it.
         let key = ObjectKey {
             namespace: metadata.namespace.unwrap_or_default(),
@@ -111,6 +116,30 @@ pub async fn objects<K>(
     .await;
 }
 
+/// Watches MaintenanceWindows until the word to stop. One that is changed concerns the unfinished objects that it is for, or was.
+pub async fn windows(
+    api: Api<DeserializeGuard<MaintenanceWindow>>,
+    source: usize,
+    gate: String,
+    feed: Feed,
+    shutdown: Shutdown,
+) {
+    let concerns = |changed: Vec<Changed>| {
+        for changed in changed {
+            let (old, new) = (changed.old.as_deref(), changed.new.as_deref());
+            let operator = feed.windows.operator_namespace();
+            for key in feed.tasks.held_by(old.into_iter().chain(new), operator) {
+                feed.triggers.trigger(key);
+            }
+        }
+    };
+    let strange = |metadata| concerns(feed.windows.put_strange(source, metadata));
+    follow(api, &gate, &feed, shutdown, strange, |event| {
+        concerns(feed.windows.apply(source, event));
+    })
+    .await;
+}
+
 /// Watches records until the word to stop: a group that becomes free, or something that is left to
 /// put back, concerns every unfinished task of that group; a run that no object looks after concerns
 /// the record itself.
@@ -136,7 +165,7 @@ pub async fn records(
         }
     };
     // Who needs it finds it unreadable, and says so.
-    let strange = |_| {};
+    let strange = |_| feed.references.one_is_unknown();
     follow(api, &gate, &feed, shutdown, strange, |event| {
         match &event {
             Event::Init | Event::InitDone => {}
@@ -166,10 +195,7 @@ async fn follow<K>(
     api: Api<DeserializeGuard<K>>,
     gate: &str,
     Feed {
-        readiness,
-        metrics,
-        references,
-        ..
+        readiness, metrics, ..
     }: &Feed,
     mut shutdown: Shutdown,
     mut strange: impl FnMut(ObjectMeta),
@@ -195,9 +221,8 @@ async fn follow<K>(
             }
             Some(Ok(event)) => {
                 let complete = matches!(event, Event::InitDone);
-                match decoded(event, &mut strange) {
-                    Some(event) => take(event),
-                    None => references.one_is_unknown(),
+                if let Some(event) = decoded(event, &mut strange) {
+                    take(event);
                 }
                 if complete {
                     readiness.open(gate);
@@ -327,6 +352,7 @@ mod tests {
         Feed {
             references: Arc::default(),
             tasks: Arc::new(TaskIndex::new(None)),
+            windows: Arc::new(Windows::new("ess-rollout")),
             leftovers: Arc::default(),
             triggers: Arc::new(Triggers::new()),
             readiness: Arc::new(Readiness::new(["tasks".to_owned()])),

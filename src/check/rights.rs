@@ -75,6 +75,13 @@ pub const TASKS: &[Rule] = &[
         None,
         &["update"],
     ),
+    rule(
+        GROUP,
+        &["maintenancewindows"],
+        None,
+        &["get", "list", "watch"],
+    ),
+    rule(GROUP, &["maintenancewindows/status"], None, &["patch"]),
     rule("", &["configmaps"], None, &["get"]),
     EVENTS,
 ];
@@ -102,6 +109,13 @@ pub const OWN: &[Rule] = &[
         None,
         &["get", "patch", "update"],
     ),
+    rule(
+        GROUP,
+        &["maintenancewindows"],
+        None,
+        &["get", "list", "watch"],
+    ),
+    rule(GROUP, &["maintenancewindows/status"], None, &["patch"]),
     EVENTS,
 ];
 

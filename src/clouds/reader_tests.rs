@@ -50,6 +50,7 @@ fn group(id: &str) -> ScalingGroup {
         instances_held: 0,
         monitor_group: None,
         server_groups: Vec::new(),
+        tags: std::collections::BTreeMap::new(),
     }
 }
 

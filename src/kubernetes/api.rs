@@ -5,11 +5,15 @@ use std::future::Future;
 use ess_rollout_api::{
     FINALIZER,
     v1alpha1::{
-        ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord, ScalingGroupRecordStatus,
+        ImageUpdateTask, MaintenanceWindow, MaintenanceWindowStatus, Rollback, RollingUpdateTask,
+        ScalingGroupRecord, ScalingGroupRecordStatus,
     },
 };
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{
@@ -115,6 +119,28 @@ impl KubeApi {
             },
             _ => error,
         })
+    }
+
+    /// Changes the status of a MaintenanceWindow from one to the other, if the version in this metadata is still the newest.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Conflict`] when it is not, [`ErrorClass::Gone`] when there is no such window.
+    pub async fn write_window_status(
+        &self,
+        metadata: &ObjectMeta,
+        old: Option<&MaintenanceWindowStatus>,
+        new: &MaintenanceWindowStatus,
+    ) -> Result<MaintenanceWindow, KubeError> {
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let operation = format!("write the status of MaintenanceWindow {namespace}/{name}");
+        let operations = patches::status(metadata, old, new);
+        let operations = operations.map_err(|error| unbuilt(&operation, error))?;
+        let place = Request::new(MaintenanceWindow::url_path(&(), Some(namespace)));
+        let target = (Some("status"), name);
+        let text = self.patch(&operation, &place, target, operations).await?;
+        serde_json::from_str(&text)
+            .map_err(|error| KubeError::other(&operation, ErrorClass::Invalid, error.to_string()))
     }
 
     /// The same of an object.

@@ -21,10 +21,11 @@ use tokio::sync::Notify;
 use super::{ErrorClass, KubeError, api::call};
 
 /// The kinds that have a status.
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 5] = [
     "RollingUpdateTask",
     "Rollback",
     "ImageUpdateTask",
+    "MaintenanceWindow",
     "ScalingGroupRecord",
 ];
 /// The most fields of a kind that are told of.

@@ -14,6 +14,7 @@ use crate::{
     runtime::{clock::Clock, events::Events, pace::Pace, queue::Again},
     seen::{Place, Sightings},
     tasks::TaskIndex,
+    windows::Windows,
 };
 
 /// How a decision about a rolling update is made: [`ess_rollout_core::rollout::step`], or a script in
@@ -33,6 +34,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The queue of each group.
     pub tasks: Arc<TaskIndex>,
+    /// The MaintenanceWindows.
+    pub windows: Arc<Windows>,
     /// The turns of those who start.
     pub pace: Arc<Pace<Place, ObjectKey>>,
     /// What the poller has seen.

@@ -28,6 +28,7 @@ use crate::{
     runtime::{clock::Clock, events::Events, pace::Pace},
     seen::Sightings,
     tasks::TaskIndex,
+    windows::Windows,
 };
 pub use cloud::FakeCloud;
 use cloud::FakeClouds;
@@ -259,6 +260,7 @@ impl Bench {
                     turns: 0,
                 }),
                 clock: Arc::new(clock.clone()),
+                windows: Arc::new(Windows::new("ess-rollout")),
                 pace: Arc::new(Pace::new(1_000.0)),
                 sightings: Arc::new(Sightings::new(settings.list_lag)),
                 recent: Arc::default(),

@@ -405,6 +405,7 @@ async fn fact(
                 context.clock.now(),
             ))
         }
+        Ask::Windows => Reply::Windows(context.windows.of(&subject.key.namespace)),
         Ask::StartTurn => {
             let place = place_of(subject, target);
             Reply::StartTurn(context.pace.wait(&place, &subject.key))

@@ -7,8 +7,9 @@ use std::{
 };
 
 use ess_rollout_api::v1alpha1::RollbackRef;
-use ess_rollout_core::ask::QueueEntry;
+use ess_rollout_core::ask::{QueueEntry, SeenWindow};
 use ess_rollout_core::identity;
+use ess_rollout_core::windows::may_select;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
@@ -45,6 +46,8 @@ struct Tasks {
     naming: HashMap<(String, String), BTreeSet<ObjectKey>>,
     /// Rollbacks, by the uid of the task that they were found to undo.
     undoing: HashMap<String, BTreeSet<ObjectKey>>,
+    /// Those that windows may hold, by namespace.
+    holdable: HashMap<String, BTreeSet<ObjectKey>>,
     /// With an execution and no result.
     active: BTreeSet<ObjectKey>,
     /// Those that something is done or waited for.
@@ -70,6 +73,11 @@ impl Tasks {
         if let Some(uid) = &facts.undoes {
             let undone = self.undoing.entry(uid.clone()).or_default();
             undone.insert(key.clone());
+        }
+        if facts.may_be_held() {
+            let namespace = key.namespace.clone();
+            let beside = self.holdable.entry(namespace).or_default();
+            beside.insert(key.clone());
         }
         if facts.execution.is_some() && !facts.result {
             self.active.insert(key.clone());
@@ -99,6 +107,7 @@ impl Tasks {
         if let Some(uid) = &facts.undoes {
             take_out(&mut self.undoing, uid, key);
         }
+        take_out(&mut self.holdable, &key.namespace, key);
         self.active.remove(key);
         self.shown.remove(key);
         let counted = counted(facts);
@@ -370,6 +379,36 @@ impl TaskIndex {
             only_runs: facts.only_runs,
         });
         unfinished.collect()
+    }
+
+    /// The objects that have not ended and that any of these windows is for, whatever the tags of their groups are. Windows of the
+    /// operator's namespace are for those of all namespaces; one that merely selects a rollback does not hold it.
+    pub fn held_by<'a>(
+        &self,
+        windows: impl Iterator<Item = &'a SeenWindow>,
+        operator: &str,
+    ) -> BTreeSet<ObjectKey> {
+        let tasks = self.lock();
+        let mut held = BTreeSet::new();
+        for window in windows {
+            let selector = window.spec.as_ref();
+            let selector = selector.and_then(|spec| spec.selector.as_ref());
+            let is_for = |facts: &&Facts| {
+                let namespace = &facts.key.namespace;
+                let selects = may_select(selector, &window.namespace, operator, namespace);
+                let is_task = facts.key.kind == ObjectKind::RollingUpdateTask;
+                facts.window_refs.contains(&window.name) || (is_task && selects)
+            };
+            let namespaces = tasks.holdable.iter();
+            let reached = namespaces.filter(|(namespace, _)| {
+                window.namespace == operator || **namespace == window.namespace
+            });
+            for (_, keys) in reached {
+                let found = tasks.facts_of(Some(keys)).filter(is_for);
+                held.extend(found.map(|facts| facts.key.clone()));
+            }
+        }
+        held
     }
 
     /// Of an object that somebody else has looked after, whether it only runs; `None`: there is nothing to be done about it.

@@ -71,6 +71,8 @@ struct Spec {
     desired_state: Option<String>,
     #[serde(default)]
     ttl_seconds_after_finished: Option<IgnoredAny>,
+    #[serde(default)]
+    window_refs: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -288,6 +290,8 @@ pub(super) struct Facts {
     pub blocked: bool,
     /// Until when its own windows do not let it begin.
     pub held_until: Option<Timestamp>,
+    /// The MaintenanceWindows that it names.
+    pub window_refs: Vec<String>,
     /// Of an image update task: whether a run is due that waits for its group.
     pub queued: bool,
     /// Whether its credentials have been seen to reach the group.
@@ -348,6 +352,11 @@ impl Facts {
             }
             _ => self.unfinished(),
         }
+    }
+
+    /// Whether windows may hold something of it that has not begun.
+    pub(super) fn may_be_held(&self) -> bool {
+        self.key.kind != ObjectKind::ImageUpdateTask && !self.deleting && !self.result
     }
 
     /// Whether more is going to happen.
@@ -460,6 +469,7 @@ impl<K: Viewed> ObjectView<K> {
             state: status.state.unwrap_or_default(),
             blocked,
             held_until,
+            window_refs: spec.window_refs,
             queued,
             // Of an image update task only a run waits, and that has been through its preflight.
             reaches_group: status.group_seen_time.is_some()

@@ -26,6 +26,7 @@ mod installed;
 mod instances;
 mod leading;
 mod logs;
+mod maintenance;
 mod manuals;
 mod measured;
 mod newcomer;

@@ -353,7 +353,7 @@ fn requests_hit_what_they_name(
                         Asked::Batches(batches) => pause.is_some_and(|pause| pause < *batches),
                         Asked::Pause(_) | Asked::Instances { .. } => false,
                     });
-                    let asks = spec_of(changes, uid).and_then(Asks::of);
+                    let asks = object_of(changes, uid).and_then(|object| Asks::of(object, changes));
                     let alone = asks.as_ref().zip(pause);
                     let alone = alone.is_some_and(|(asks, pause)| asks.need_nobody(pause));
                     if !named && !ahead && !alone {
@@ -410,16 +410,16 @@ fn requests_hit_what_they_name(
 /// What nobody asks for.
 const UNASKED: Asked = Asked::Pause(-1);
 
-/// The spec that an object was created with; fields that hold a batch do not change.
-fn spec_of<'a>(changes: &'a [Change], uid: &str) -> Option<&'a Value> {
+/// An object as it was created; fields that hold a batch do not change.
+fn object_of<'a>(changes: &'a [Change], uid: &str) -> Option<&'a Value> {
     let mut of_object = changes.iter().filter(|c| c.new["metadata"]["uid"] == *uid);
-    of_object.next().map(|change| &change.new["spec"])
+    of_object.next().map(|change| &*change.new)
 }
 
 /// An Approve that came at `sent` and took effect at `at`. `named`: a person has said continue for that pause.
 fn held(
     world: &World,
-    asks: &Asks,
+    asks: &Asks<'_>,
     (root, pause): (&str, Option<i64>),
     (sent, at): (Timestamp, Timestamp),
     named: bool,
@@ -448,7 +448,7 @@ fn runs_begin_in_their_windows(world: &World, roots: &[Value], changes: &[Change
     for root in roots {
         let tags = tags(root);
         let uid = tags[identity::TAG_UID].as_str();
-        let asks = uid.and_then(|uid| Asks::of(spec_of(changes, uid)?));
+        let asks = uid.and_then(|uid| Asks::of(object_of(changes, uid)?, changes));
         let started = root["StartDate"].as_str().and_then(|s| s.parse().ok());
         if let (Some(asks), Some(started)) = (asks, started)
             && !asks.is_open(started)

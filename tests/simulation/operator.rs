@@ -23,6 +23,7 @@ use ess_rollout::scrape::Sources;
 use ess_rollout::seen::Sightings;
 use ess_rollout::tasks::TaskIndex;
 use ess_rollout::watch::{self, Feed};
+use ess_rollout::windows::{Teller, Windows};
 use ess_rollout_aliyun::credentials::StaticCredentials;
 use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Timeouts};
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
@@ -201,10 +202,15 @@ impl Operator {
         let tasks = Arc::new(TaskIndex::new(Some(region.to_owned())));
         let sightings = Arc::new(Sightings::new(settle));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new().counted(metrics.clone()));
-        let gates = ["tasks", "rollbacks", "imageupdates", "records"];
+        let windows = Arc::new(Windows::new(NAMESPACE));
+        let gates = ["tasks", "rollbacks", "imageupdates", "windows", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
         let context = Context {
-            kubernetes: Arc::new(Bounded::new(Keeping::new(api.clone(), api, steady.clone()))),
+            kubernetes: Arc::new(Bounded::new(Keeping::new(
+                api.clone(),
+                api.clone(),
+                steady.clone(),
+            ))),
             clouds: clouds.clone(),
             events: Arc::new(Counted {
                 events: Publisher::new(client.clone(), None)
@@ -213,6 +219,7 @@ impl Operator {
             }),
             clock: steady.clone(),
             tasks: tasks.clone(),
+            windows: windows.clone(),
             pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
             sightings: sightings.clone(),
             recent: Arc::default(),
@@ -241,6 +248,7 @@ impl Operator {
             metrics: metrics.clone(),
             clock: steady.clone(),
             tasks: tasks.clone(),
+            windows: windows.clone(),
             leftovers: Arc::default(),
             triggers: triggers.clone(),
             sightings,
@@ -252,14 +260,20 @@ impl Operator {
         };
         let feed = Feed {
             tasks: tasks.clone(),
+            windows: windows.clone(),
             leftovers: sources.leftovers.clone(),
             references: Arc::default(),
             triggers: triggers.clone(),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
         };
-        let [tasks_gate, rollbacks_gate, image_updates_gate, records_gate] =
-            gates.map(str::to_owned);
+        let [
+            tasks_gate,
+            rollbacks_gate,
+            image_updates_gate,
+            windows_gate,
+            records_gate,
+        ] = gates.map(str::to_owned);
         parts.spawn(watch::objects::<RollingUpdateTask>(
             Api::all(client.clone()),
             0,
@@ -281,6 +295,13 @@ impl Operator {
             feed.clone(),
             shutdown.clone(),
         ));
+        parts.spawn(watch::windows(
+            Api::all(client.clone()),
+            0,
+            windows_gate,
+            feed.clone(),
+            shutdown.clone(),
+        ));
         parts.spawn(watch::records(
             Api::namespaced(client, NAMESPACE),
             records_gate,
@@ -295,6 +316,11 @@ impl Operator {
             workers,
             clouds,
             poll_interval: POLL,
+            teller: Teller {
+                windows,
+                kubernetes: api,
+                clock: steady,
+            },
             sweeper: None,
             readiness,
             metrics,

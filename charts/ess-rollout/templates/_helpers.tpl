@@ -131,6 +131,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [ess-rollout.io]
   resources: [rollingupdatetasks/finalizers, rollbacks/finalizers, imageupdatetasks/finalizers]
   verbs: [update]
+- apiGroups: [ess-rollout.io]
+  resources: [maintenancewindows]
+  verbs: [get, list, watch]
+- apiGroups: [ess-rollout.io]
+  resources: [maintenancewindows/status]
+  verbs: [patch]
 {{- end }}
 
 {{/* What else it does in the namespaces of tasks. */}}

@@ -25,6 +25,8 @@ pub struct Scrape {
     /// For how many seconds updates have had their scaling group stand still, by kind, namespace and name: only of
     /// those under way, whether or not their objects are still there.
     pub frozen: BTreeMap<(&'static str, String, String), i64>,
+    /// Whether each MaintenanceWindow is open, taken by itself, by namespace and name.
+    pub windows: Vec<((String, String), bool)>,
     /// Objects that wait for a worker, and how long the first of them has.
     pub backlog: (usize, Duration),
     /// For how long workers have been at what they are at: added up, and the longest.

@@ -80,6 +80,10 @@ fn fed() -> (Metrics, Scrape) {
             ("RollingUpdateTask", "shop".to_owned(), "web".to_owned()),
             1800,
         )]),
+        windows: vec![
+            (("shop".to_owned(), "nights".to_owned()), false),
+            (("ess-rollout".to_owned(), "sale".to_owned()), true),
+        ],
         backlog: (1, Duration::from_secs(2)),
         under_way: (Duration::from_secs(9), Duration::from_secs(6)),
         lateness: Duration::from_millis(70_900),
@@ -128,6 +132,8 @@ fn a_scrape_names_what_dashboards_ask_for() {
         r#"ess_rollout_crd_missing_fields{kind="Rollback"} 4"#,
         r#"ess_rollout_leftovers{kind="Standby",kept="false"} 3"#,
         r#"ess_rollout_group_frozen_seconds{kind="RollingUpdateTask",namespace="shop",name="web"} 1800"#,
+        r#"ess_rollout_window_open{namespace="shop",name="nights"} 0"#,
+        r#"ess_rollout_window_open{namespace="ess-rollout",name="sale"} 1"#,
         r#"workqueue_depth{name="ess-rollout"} 1"#,
         r#"workqueue_adds_total{name="ess-rollout"} 3"#,
         r#"workqueue_retries_total{name="ess-rollout"} 1"#,
@@ -147,6 +153,7 @@ fn a_scrape_names_what_dashboards_ask_for() {
     let text = metrics.render(&Scrape::default());
     for gone in [
         "group_frozen_seconds{",
+        "window_open{",
         "task_info{",
         "task_progress_timestamp_seconds{",
         "task_pause_timestamp_seconds{",

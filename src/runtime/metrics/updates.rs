@@ -62,6 +62,7 @@ pub struct Updates {
     paused: Gauges<3>,
     instances: Gauges<2>,
     frozen: Gauges<3>,
+    windows: Gauges<2>,
     leftovers: Gauges<2>,
 }
 
@@ -201,6 +202,14 @@ impl Updates {
                 ),
                 [KIND, NAMESPACE, NAME],
             ),
+            windows: all.gauges(
+                (
+                    "ess_rollout_window_open",
+                    Lasts::AsItIs,
+                    "1: a MaintenanceWindow, taken by itself, lets updates begin and go on; 0: it does not. One that cannot be read has no series, nor have those after the first 500 in the alphabet",
+                ),
+                [NAMESPACE, NAME],
+            ),
             leftovers: all.gauges(
                 (
                     "ess_rollout_leftovers",
@@ -298,6 +307,7 @@ impl Updates {
         for gauges in [&self.moved, &self.paused, &self.frozen] {
             gauges.set_all([]);
         }
+        self.windows.set_all([]);
     }
 
     pub(super) fn set(&self, scrape: &Scrape) {
@@ -338,6 +348,11 @@ impl Updates {
         self.frozen
             .set_all(frozen.map(|((kind, namespace, name), seconds)| {
                 ([*kind, namespace.as_str(), name.as_str()], *seconds)
+            }));
+        let windows = scrape.windows.iter();
+        self.windows
+            .set_all(windows.map(|((namespace, name), open)| {
+                ([namespace.as_str(), name.as_str()], i64::from(*open))
             }));
     }
 }

@@ -487,6 +487,17 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
         )
         .then(ended(), Act::Wait)
         .ends("Failed"),
+        base("in-a-window-that-it-names", each(json!({"windowRefs": ["mornings"]})))
+            .first(
+                When::Now,
+                Act::Create(object(
+                    "MaintenanceWindow",
+                    "mornings",
+                    json!({"schedule": "0 8 * * *", "durationMinutes": 60, "timeZone": "UTC", "selector": {"namespaces": ["nowhere"]}}),
+                )),
+            )
+            .then(When::Paused(web, 1), Act::Wait)
+            .ends("BatchSuspended"),
         base("with-credentials", json!({"credentialsRef": {"name": "cloud"}, "ramRole": "OOSServiceRole"}))
             .first(When::Now, Act::Create(credentials()))
             .then(ended(), Act::Wait),

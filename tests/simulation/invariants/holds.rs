@@ -1,40 +1,59 @@
 //! What holds a batch has let it go when the operator does: by the clock of the world, and by what the cloud did, not by what is
 //! on record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_emulator::state::alarms::AlarmState;
 use ess_emulator::state::backend_health::BackendStatus;
 use ess_rollout_api::v1alpha1::{RunPolicy, Window as Written};
 use ess_rollout_core::windows::{Window, evaluate};
+use ess_rollout_test_support::apiserver::{Change, ChangeKind};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::nested_executions;
-use crate::world::World;
+use crate::world::{NAMESPACE, World};
 
 /// What is decided in time may be called so much later: within it a call takes effect or never.
 const LATENESS: SignedDuration = SignedDuration::from_secs(180);
+
+/// The windows that several objects share.
+const WINDOWS: &str = "maintenancewindows";
 
 /// Between two looks at the checks, where a scenario does not say otherwise.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the spec of an object asks of its batches.
-pub struct Asks {
+pub struct Asks<'c> {
     policy: RunPolicy,
     window: Option<Window>,
+    /// A rollback goes back at once, whatever windows select it.
+    is_rollback: bool,
+    changes: &'c [Change],
 }
 
-impl Asks {
+/// What the windows for an object were from some time on.
+enum Then {
+    /// These, all of which can be read.
+    Windows(Vec<Window>),
+    /// One that cannot be read, or that is named and not there.
+    Closed,
+}
+
+impl<'c> Asks<'c> {
     /// `None`: a person alone.
-    pub fn of(spec: &Value) -> Option<Self> {
-        let policy: RunPolicy = serde_json::from_value(spec.clone()).ok()?;
-        if !policy.holds_batches() {
+    pub fn of(object: &Value, changes: &'c [Change]) -> Option<Self> {
+        let policy: RunPolicy = serde_json::from_value(object["spec"].clone()).ok()?;
+        if !policy.holds_batches() && !changes.iter().any(|c| c.resource == WINDOWS) {
             return None;
         }
         let read = |written: &Written| Window::parse("spec.window", "spec.window", written).ok();
-        let window = policy.windows.window.as_ref().and_then(read);
-        Some(Self { policy, window })
+        Some(Self {
+            window: policy.windows.window.as_ref().and_then(read),
+            policy,
+            is_rollback: object["kind"] == "Rollback",
+            changes,
+        })
     }
 
     /// Whether a batch is let go on without a person after this pause.
@@ -44,12 +63,56 @@ impl Asks {
 
     /// Whether something may begin that was decided at some time before this one.
     pub fn is_open(&self, at: Timestamp) -> bool {
-        let Some(window) = &self.window else {
-            return true;
-        };
         let from = at - LATENESS;
-        let then = evaluate([window], from);
-        then.is_open() || then.look_again <= at
+        let changes = self.changes.iter().filter(|c| c.resource == WINDOWS);
+        let changes = changes.map(|change| change.time);
+        let mut times: Vec<Timestamp> =
+            changes.filter(|time| from < *time && *time <= at).collect();
+        times.insert(0, from);
+        times.push(at);
+        times.windows(2).any(|stretch| {
+            let Then::Windows(windows) = self.windows_at(stretch[0]) else {
+                return false;
+            };
+            let then = evaluate(&windows, stretch[0]);
+            then.is_open() || then.look_again <= stretch[1]
+        })
+    }
+
+    /// The windows that were for it, by what the apiserver had then. Tags are taken to fit: those of the fixtures do.
+    fn windows_at(&self, time: Timestamp) -> Then {
+        let mut there: BTreeMap<&str, &Value> = BTreeMap::new();
+        for change in self.changes.iter().filter(|c| c.resource == WINDOWS) {
+            if change.time > time {
+                break;
+            }
+            match change.kind {
+                ChangeKind::Deleted => there.remove(change.name.as_str()),
+                _ => there.insert(&change.name, &change.new),
+            };
+        }
+        let names = &self.policy.windows.window_refs;
+        if names.iter().any(|name| !there.contains_key(name.as_str())) {
+            return Then::Closed;
+        }
+        let mut windows: Vec<Window> = self.window.iter().cloned().collect();
+        for (name, window) in there {
+            let namespaces = &window["spec"]["selector"]["namespaces"];
+            let elsewhere = namespaces.as_array().is_some_and(|namespaces| {
+                !namespaces.is_empty() && !namespaces.contains(&NAMESPACE.into())
+            });
+            let named = names.iter().any(|named| named == name);
+            if !named && (self.is_rollback || elsewhere) {
+                continue;
+            }
+            let spec = serde_json::from_value(window["spec"].clone()).ok();
+            let read = spec.and_then(|spec| Window::parse(name, "spec", &spec).ok());
+            match read {
+                Some(window) => windows.push(window),
+                None => return Then::Closed,
+            }
+        }
+        Then::Windows(windows)
     }
 
     /// An alarm that had not been well for longer than any look of then is late: its id, and since when.

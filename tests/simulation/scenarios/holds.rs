@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Act::{Annotate, Console, Create, Edit, Wait},
+    Act::{Annotate, Change, Console, Create, Delete, Edit, Wait},
     Scenario,
-    When::{Field, Later, Paused, State},
+    When::{Field, Later, Paused, Stalled, State},
     attached, image, object, rule_that_becomes, script, with,
 };
 use crate::world::{REGION, begin};
@@ -24,6 +24,102 @@ fn open(from: i64, seconds: i64) -> Value {
 fn span(kind: &str, from: i64, seconds: i64) -> Value {
     let at = |second| (begin() + SignedDuration::from_secs(second)).to_string();
     json!({"kind": kind, "reason": "patches", "start": at(from), "end": at(from + seconds)})
+}
+
+/// A window that several objects share.
+fn shared(name: &str, spec: Value) -> Value {
+    object("MaintenanceWindow", name, spec)
+}
+
+/// MaintenanceWindows: those that select an update, those that it names, and what people do to them meanwhile.
+fn shared_windows() -> Vec<Scenario> {
+    let two = |more: Value| with(json!({"batches": 2, "finishBy": "Off"}), more);
+    let freeze = || shared("sale", span("Freeze", 20, 900));
+    vec![
+        Scenario::new("selected-before-its-window", script("web", two(json!({}))))
+            .first(Create(shared("nights", open(300, 3600))))
+            .ends("web", &["Succeeded"]),
+        // It would wait for an hour; somebody thinks better of it.
+        Scenario::new("freeze-ends-early", image("web", two(json!({}))))
+            .first(Create(shared("sale", span("Freeze", 20, 3000))))
+            .then(
+                State("web", "BatchHeld"),
+                Change(
+                    "maintenancewindows/sale",
+                    json!({"spec": {"end": "2026-01-05T08:05:00Z"}}),
+                ),
+            )
+            .ends("web", &["Succeeded"]),
+        Scenario::new("freeze-is-deleted", script("web", two(json!({}))))
+            .first(Create(shared("sale", span("Freeze", 5, 3000))))
+            .then(State("web", "BatchHeld"), Delete("maintenancewindows/sale"))
+            .ends("web", &["Succeeded"]),
+        // Its own window opens early, the one that it names late.
+        Scenario::new(
+            "named-and-its-own",
+            script(
+                "web",
+                two(json!({"windowRefs": ["nights"], "window": open(60, 3600)})),
+            ),
+        )
+        .then(Later(30), Create(shared("nights", open(240, 3600))))
+        .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "named-and-not-there",
+            script("web", two(json!({"windowRefs": ["nights"]}))),
+        )
+        .then(
+            State("web", "Blocked"),
+            Create(shared("nights", open(0, 7200))),
+        )
+        .then(State("web", "Running"), Delete("maintenancewindows/nights"))
+        .then(Paused("web", 1), Create(shared("nights", open(0, 7200))))
+        .ends("web", &["Succeeded"]),
+        // Nothing can be made of it, until somebody mends it.
+        Scenario::new(
+            "selected-by-what-nobody-can-read",
+            script("web", two(json!({}))),
+        )
+        .first(Create(shared(
+            "weekly",
+            json!({"schedule": "0 22 * * 9", "durationMinutes": 60, "timeZone": "UTC"}),
+        )))
+        .then(
+            Stalled("web", "WindowUnreadable"),
+            Change(
+                "maintenancewindows/weekly",
+                json!({"spec": {"schedule": "0 * * * *"}}),
+            ),
+        )
+        .ends("web", &["Succeeded"]),
+        // It came too late for this one, and holds the next.
+        Scenario::new("freeze-after-the-start", image("web", two(json!({}))))
+            .then(State("web", "Running"), Create(freeze()))
+            .then(
+                State("web", "Succeeded"),
+                Create(script("next", two(json!({})))),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("next", &["Succeeded"]),
+        Scenario::new(
+            "rolled-back-in-a-freeze",
+            image("web", json!({"batches": 1})),
+        )
+        .then(
+            State("web", "Succeeded"),
+            Create(shared("sale", span("Freeze", 0, 7200))),
+        )
+        .then(
+            Later(10),
+            Create(object(
+                "Rollback",
+                "back",
+                json!({"taskRef": {"name": "web"}, "batches": 2}),
+            )),
+        )
+        .ends("web", &["Succeeded"])
+        .ends("rollbacks/back", &["Succeeded"]),
+    ]
 }
 
 fn gates(more: Value) -> Value {
@@ -213,6 +309,7 @@ fn balanced() -> Vec<Scenario> {
 pub fn all() -> Vec<Scenario> {
     let mut all = held();
     all.extend(gated());
+    all.extend(shared_windows());
     all.extend(measured());
     all.extend(balanced());
     all.extend(thawed());
