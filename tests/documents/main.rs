@@ -28,6 +28,8 @@ fn the_samples_are_accepted_by_the_apiserver() -> Result<()> {
     // What is not applied together with the others.
     let rollback = format!("{samples}/rollback.yaml");
     kubectl.run(&["apply", "--namespace", &namespace, "-f", &rollback])?;
+    let window = format!("{samples}/maintenance-window.yaml");
+    kubectl.run(&["apply", "--namespace", &namespace, "-f", &window])?;
     ensure!(
         applied.lines().count() >= 2,
         "kustomize applied {applied:?}"

@@ -102,6 +102,8 @@ pub enum Command {
     Groups(GroupsArgs),
     /// What runs left changed about scaling groups.
     Leftovers(GroupsArgs),
+    /// The maintenance windows: whether each is open, when that changes, and how many objects it holds.
+    Windows(WindowsArgs),
     /// The filter by which CloudMonitor tells of a scaling group.
     Alerts(AlertsArgs),
     /// Check manifests, without a cluster: what the apiserver or the operator would refuse, and what is seldom meant.
@@ -498,6 +500,17 @@ pub struct GroupsArgs {
     /// Where their records are.
     #[command(flatten)]
     pub records: RecordsArgs,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `windows`.
+#[derive(Debug, Args)]
+pub struct WindowsArgs {
+    /// Those of all namespaces.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
     /// In which form.
     #[command(flatten)]
     pub output: OutputArgs,

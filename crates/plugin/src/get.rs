@@ -242,7 +242,10 @@ fn execution(object: &Object) -> String {
     execution.map_or(String::new(), |execution| execution.id.clone())
 }
 
-fn conditions_of(object: &Object) -> &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition] {
+/// The conditions of an object.
+pub(crate) fn conditions_of(
+    object: &Object,
+) -> &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition] {
     match &object.view {
         View::Rollout(rollout) => &rollout.status.conditions,
         View::ImageUpdate(update) => &update.status.conditions,

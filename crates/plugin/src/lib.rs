@@ -52,3 +52,4 @@ pub mod terminal;
 pub mod unfinished;
 pub mod version;
 pub mod wait;
+pub mod windows;

@@ -98,6 +98,7 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
         Command::Events(args) => events::run(cluster, args).await,
         Command::History(args) => records::history(cluster, args).await,
         Command::Groups(args) => records::groups(cluster, args).await,
+        Command::Windows(args) => windows::run(cluster, args).await,
         Command::Leftovers(args) => records::leftovers(cluster, args).await,
         Command::Alerts(args) => alerts::run(cluster, args).await,
         Command::Diff(args) => diff::run(cluster, flag, args).await,

@@ -47,7 +47,7 @@ pub fn run(args: &LintArgs) -> Result<End> {
     if faults == 0 && report.objects == 0 {
         let files = report.files;
         bail!(
-            "there is no RollingUpdateTask, Rollback or ImageUpdateTask of ess-rollout.io/v1alpha1 in {files} files: nothing was checked"
+            "there is no RollingUpdateTask, Rollback, ImageUpdateTask or MaintenanceWindow of ess-rollout.io/v1alpha1 in {files} files: nothing was checked"
         );
     }
     let mut out = BufWriter::new(stdout().lock());

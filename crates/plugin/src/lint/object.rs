@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result};
 use ess_rollout_api::GROUP;
-use ess_rollout_api::v1alpha1::{ImageUpdateTaskSpec, RollbackSpec, RollingUpdateTaskSpec};
+use ess_rollout_api::v1alpha1::{
+    ImageUpdateTaskSpec, MaintenanceWindowSpec, RollbackSpec, RollingUpdateTaskSpec,
+};
 use ess_rollout_core::task::refusal::Refusal;
-use ess_rollout_core::{image_update, rollout};
+use ess_rollout_core::{image_update, rollout, windows};
 use ess_rollout_validation::{Cause, Kind, Schema, Wanted};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -271,6 +273,12 @@ impl Rules {
                     return;
                 };
                 (image_update::check_spec(&spec, self.now), None)
+            }
+            "MaintenanceWindow" => {
+                let Some(spec) = about.decode::<MaintenanceWindowSpec>(spec) else {
+                    return;
+                };
+                (windows::check_spec(&spec), None)
             }
             _ => return,
         };

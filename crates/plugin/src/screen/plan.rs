@@ -68,7 +68,7 @@ fn head(page: &mut Page, rollout: &Rollout, plan: &Plan) {
     if gates.is_some_and(|gates| gates.on_failed == GateFailurePolicy::Rollback) {
         facts.push("rolled back by itself when a check fails".to_owned());
     }
-    if policy.windows.window.is_some() {
+    if policy.windows.window.is_some() || !policy.windows.window_refs.is_empty() {
         facts.push("in its window".to_owned());
     }
     let time = plan.time.as_ref();

@@ -1,0 +1,148 @@
+//! `windows`: the MaintenanceWindows, and what they hold.
+
+use anyhow::{Context, Result};
+use ess_rollout_api::v1alpha1::{MaintenanceWindow, MaintenanceWindowStatus, condition};
+use jiff::Timestamp;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use crate::cli::{Output, WindowsArgs};
+use crate::cluster::{Cluster, Scope};
+use crate::conditions;
+use crate::exit::End;
+use crate::get::conditions_of;
+use crate::kind::Kind;
+use crate::object::Object;
+use crate::output;
+use crate::screen::page::{Mood, age};
+use crate::screen::table::{Row, table};
+use crate::terminal::{print, style};
+
+/// Lists them.
+///
+/// # Errors
+/// When they, or the objects that they may hold, cannot be listed, or nobody reads what is printed.
+pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
+    let scope = cluster.scope(args.all_namespaces);
+    let place = match scope {
+        Scope::Namespace(namespace) => format!("in {namespace}"),
+        Scope::All => "in all namespaces".to_owned(),
+    };
+    let client = cluster.client().clone();
+    let api: Api<MaintenanceWindow> = match scope {
+        Scope::Namespace(namespace) => Api::namespaced(client, namespace),
+        Scope::All => Api::all(client),
+    };
+    let mut windows = Vec::new();
+    let each = |window| {
+        windows.push(window);
+        Ok(())
+    };
+    let listed = cluster.list(&api, &ListParams::default(), each).await;
+    listed.with_context(|| format!("cannot list MaintenanceWindows {place}"))?;
+    windows.sort_by_key(|window| (window.namespace(), window.name_any()));
+    match args.output.output {
+        Some(form @ (Output::Json | Output::Yaml)) => {
+            output::list(windows.iter().map(|window| json!(window)).collect(), form)?;
+            return Ok(End::Wanted);
+        }
+        Some(Output::Name) => {
+            let name = |window: &MaintenanceWindow| {
+                let group = ess_rollout_api::GROUP;
+                format!("maintenancewindow.{group}/{}", window.name_any())
+            };
+            print(&windows.iter().map(name).collect::<Vec<_>>())?;
+            return Ok(End::Wanted);
+        }
+        Some(Output::Wide) | None => {}
+    }
+    if windows.is_empty() {
+        eprintln!("there is no MaintenanceWindow {place}");
+        return Ok(End::Wanted);
+    }
+    let held = held(cluster, scope, &place).await?;
+    let now = Timestamp::now();
+    let rows: Vec<Row> = windows.iter().map(|w| row(args, w, &held, now)).collect();
+    let mut header = vec!["NAME", "KIND", "OPEN", "NEXT", "IN", "HOLDS", "REASON"];
+    if args.all_namespaces {
+        header.insert(0, "NAMESPACE");
+    }
+    print(&table(&header, &rows, style(false)))?;
+    Ok(End::Wanted)
+}
+
+/// What is said of each update and rollback that waits.
+async fn held(cluster: &Cluster, scope: Scope<'_>, place: &str) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    for kind in [Kind::Task, Kind::Rollback] {
+        let api = cluster.api(kind, scope);
+        let each = |raw| {
+            let object = Object::read(kind, raw)?;
+            if object.end().is_none() {
+                let ready = conditions::condition(conditions_of(&object), condition::READY);
+                said.extend(ready.map(|ready| ready.message.clone()));
+            }
+            Ok(())
+        };
+        let listed = cluster.list(&api, &ListParams::default(), each).await;
+        listed.with_context(|| format!("cannot list {}s {place}", kind.name()))?;
+    }
+    Ok(said)
+}
+
+/// Whether somebody is told that this window is what he waits for.
+fn names(said: &str, namespace: &str, name: &str) -> bool {
+    let called = format!("MaintenanceWindow {namespace}/{name}");
+    let mut found = said.match_indices(&called);
+    found.any(|(at, _)| {
+        let next = said[at + called.len()..].chars().next();
+        next.is_none_or(|next| !(next.is_ascii_alphanumeric() || next == '-' || next == '.'))
+    })
+}
+
+fn row(args: &WindowsArgs, window: &MaintenanceWindow, held: &[String], now: Timestamp) -> Row {
+    let none = MaintenanceWindowStatus::default();
+    let status = window.status.as_ref().unwrap_or(&none);
+    let (namespace, name) = (window.namespace().unwrap_or_default(), window.name_any());
+    let (mood, open) = match status.open {
+        Some(true) => (Mood::Good, "yes"),
+        Some(false) => (Mood::Waiting, "no"),
+        // The operator has not seen it yet.
+        None if status.conditions.is_empty() => (Mood::Moving, "?"),
+        None => (Mood::Bad, "unreadable"),
+    };
+    let next = status.next_change.as_ref().map(|next| next.0);
+    let holds = held.iter().filter(|said| names(said, &namespace, &name));
+    let mut cells = vec![
+        name.clone(),
+        format!("{:?}", window.spec.window.kind),
+        open.to_owned(),
+        next.map_or(String::new(), |next| next.to_string()),
+        next.map_or(String::new(), |next| age(next, now)),
+        holds.count().to_string(),
+        status.reason.clone().unwrap_or_default(),
+    ];
+    if args.all_namespaces {
+        cells.insert(0, namespace);
+    }
+    Row {
+        mood: Some(mood),
+        cells,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_holds_who_is_told_of_it_by_its_whole_name() {
+        let said = "MaintenanceWindow shop/nights (patches) is closed until then, and MaintenanceWindow shop/sale-2 begins";
+        assert!(names(said, "shop", "nights"));
+        assert!(!names(said, "shop", "night"));
+        assert!(!names(said, "shop", "sale"));
+        assert!(names(said, "shop", "sale-2"));
+        assert!(!names(said, "warehouse", "nights"));
+    }
+}
