@@ -36,6 +36,11 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
         "examples/demo/gates.rs types it",
     ),
     (
+        "docs/windows.md",
+        "kubectl ess-rollout windows",
+        "crates/plugin/tests/plugin/table.rs types it",
+    ),
+    (
         "docs/by-hand.md",
         "cargo build --locked --workspace --bins",
         "what is typed below it has these programs and this shell",

@@ -13,7 +13,7 @@ use ess_rollout_plugin::{
     exit::{self, End},
     get, lint, logs, records, report, start, status,
     terminal::print,
-    version, wait,
+    version, wait, windows,
 };
 
 fn main() -> ExitCode {

@@ -34,7 +34,7 @@ pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
         Scope::Namespace(namespace) => Api::namespaced(client, namespace),
         Scope::All => Api::all(client),
     };
-    let mut windows = Vec::new();
+    let mut windows: Vec<MaintenanceWindow> = Vec::new();
     let each = |window| {
         windows.push(window);
         Ok(())

@@ -40,7 +40,7 @@ const fn row(words: &'static [&'static str], name: &'static str, says: &'static 
     }
 }
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 24] = [
     row(&["get", "{}"], "web", "BatchSuspended"),
     row(
         &["status", "{}"],
@@ -134,6 +134,10 @@ const ROWS: [Row; 23] = [
         )
     },
     Row {
+        missing: None,
+        ..row(&["windows", "--all-namespaces"], "", "patch slot")
+    },
+    Row {
         missing: Some((1, "cannot read")),
         ..row(
             &["diff", "-f", "{}"],
@@ -205,6 +209,13 @@ fn scene() -> Scene {
         "apiVersion": "ess-rollout.io/v1alpha1", "kind": "ImageUpdateTask", "metadata": {"name": "nightly"},
         "spec": {"scalingGroupId": "asg-web", "source": {"instanceId": "i-web-01"}, "schedule": {"cron": "0 2 1 1 *"}},
     }));
+    scene.apply(&json!({
+        "apiVersion": "ess-rollout.io/v1alpha1", "kind": "MaintenanceWindow", "metadata": {"name": "nights"},
+        "spec": {
+            "reason": "patch slot", "start": "2090-01-01T00:00:00Z", "end": "2090-01-02T00:00:00Z",
+            "selector": {"namespaces": ["nowhere"]},
+        },
+    }));
     scene.file("web.json", &task("web", "asg-web"));
     scene.says(&["wait", "web", "--for=Paused", "--timeout=90s"], 0, &[]);
     scene.says(
@@ -215,6 +226,7 @@ fn scene() -> Scene {
     scene.until(&["get", "planned"], "Planned");
     scene.until(&["get", "image/nightly"], "Scheduled");
     scene.until(&["events", "web"], "Started");
+    scene.until(&["windows"], "2090-01-01T00:00:00Z");
     scene
 }
 
