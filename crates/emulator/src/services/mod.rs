@@ -5,6 +5,7 @@ pub(crate) mod args;
 mod balancers;
 mod catalogue;
 pub(crate) mod cms;
+mod disk_sizes;
 pub(crate) mod eci;
 pub(crate) mod ecs;
 mod effects;

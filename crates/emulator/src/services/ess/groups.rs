@@ -313,6 +313,13 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
 /// Takes over what a group is besides its size and its source.
 pub(super) fn take(args: Args<'_>, group: &mut Group) -> Result<(), ApiError> {
     read(args, GROUP, &mut group.settings)?;
+    let policies = group.settings.texts("RemovalPolicies");
+    if args.text("CustomPolicyARN").is_some() && !policies.iter().any(|p| p == "CustomPolicy") {
+        return Err(invalid(
+            "CustomPolicyARN",
+            "it has no effect without CustomPolicy among the removal policies of the scaling group",
+        ));
+    }
     // The one says the same as the other.
     let (one, several) = (
         args.text("HealthCheckType"),
