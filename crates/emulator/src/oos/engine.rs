@@ -58,9 +58,9 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Task runs, and steps of them, that are done at one instant. A loop that starts all its items at once does
-    /// not stop half way.
-    pub(super) const MOST: usize = 1_000;
+    /// Task runs, and steps of them, that are done at one instant: what the largest loops (1,000 items, all at once)
+    /// need. A loop that starts its items does not stop half way.
+    pub(super) const MOST: usize = 5_000;
     /// How much later the rest is done.
     pub(super) const REST: SignedDuration = SignedDuration::from_millis(1);
 

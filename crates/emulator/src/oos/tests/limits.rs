@@ -279,7 +279,7 @@ fn what_is_due_at_one_instant_is_done_in_slices() {
         let now = runs(&cloud);
         // A loop that starts all its items is not cut.
         assert!(
-            now - before <= 1_000 + 10,
+            now - before <= 5_000 + 10,
             "{} runs in one slice",
             now - before
         );
@@ -287,6 +287,6 @@ fn what_is_due_at_one_instant_is_done_in_slices() {
         slices += 1;
     }
     assert!(before > 10_000, "{before}");
-    assert!(slices >= 10, "{slices}");
+    assert!(slices >= 4, "{slices}");
     assert_eq!(cloud.status(&id), "Success");
 }
