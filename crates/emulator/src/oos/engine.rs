@@ -60,7 +60,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Task runs, and steps of them, that are done at one instant: what the largest loops (1,000 items, all at once)
     /// need. A loop that starts its items does not stop half way.
-    pub(super) const MOST: usize = 5_000;
+    pub(super) const MOST: usize = 3_000;
     /// How much later the rest is done.
     pub(super) const REST: SignedDuration = SignedDuration::from_millis(1);
 
