@@ -528,11 +528,12 @@ fn removal_policies_are_named_once_and_a_function_has_its_policy() {
         ),
         (
             json!({"CustomPolicyARN": arn}),
-            ["CustomPolicyARN", "CustomPolicy among"],
+            ["CustomPolicyARN", "CustomPolicy is the first"],
         ),
         (
-            json!({"CustomPolicyARN": arn, "RemovalPolicies.1": "NewestInstance"}),
-            ["CustomPolicyARN", "CustomPolicy among"],
+            json!({"CustomPolicyARN": arn, "RemovalPolicies.1": "NewestInstance",
+                "RemovalPolicies.2": "CustomPolicy"}),
+            ["CustomPolicyARN", "CustomPolicy is the first"],
         ),
     ] {
         let said = refused(ess(&mut cloud, "ModifyScalingGroup", modify(more.clone())));
@@ -575,13 +576,14 @@ fn a_system_disk_is_as_large_as_its_category_allows() {
             json!({"SystemDiskCategories.1": "cloud_ssd", "SystemDiskCategories.2": "cloud_essd"}),
         ),
         (2049, json!({})),
+        (501, json!({"SystemDisk.Category": "cloud"})),
     ] {
         let said = refused(ess(
             &mut cloud,
             "CreateScalingConfiguration",
             made(size, more),
         ));
-        assert_names(&said, &["SystemDisk.Size", "2048"]);
+        assert_names(&said, &["SystemDisk.Size", "from"]);
     }
     for (size, more) in [
         (20, json!({})),

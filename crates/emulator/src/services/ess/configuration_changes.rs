@@ -153,19 +153,19 @@ fn take(args: Args<'_>, settings: &mut Settings) -> Result<Option<String>, ApiEr
     Ok(first)
 }
 
-/// A disk of the first category that can be had, so it must fit one of them.
+/// Of several categories it is the first that can be had: a size has to fit one of them.
 fn check_system_disk(settings: &Settings) -> Result<(), ApiError> {
-    let size = settings
-        .number("SystemDiskSize")
-        .map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+    let size = settings.number("SystemDiskSize");
+    let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
     let level = settings.text("SystemDiskPerformanceLevel");
     let mut categories = settings.texts("SystemDiskCategories");
     categories.extend(settings.text("SystemDiskCategory"));
-    let widest = categories
-        .iter()
-        .map(String::as_str)
-        .min_by_key(|category| disk_sizes::least(Some(category), level.as_deref()));
-    disk_sizes::check(size, widest, level.as_deref())
+    let check = |category| disk_sizes::check(size, category, level.as_deref());
+    let checked: Vec<_> = categories.iter().map(|c| check(Some(c.as_str()))).collect();
+    match checked.into_iter().reduce(Result::or) {
+        Some(checked) => checked,
+        None => check(None),
+    }
 }
 
 /// The most that an hour of a spot instance may cost.
