@@ -25,6 +25,7 @@
 #![deny(missing_docs)]
 
 pub mod api;
+mod client_tokens;
 pub mod cloud;
 pub mod control;
 pub mod error;

@@ -126,9 +126,34 @@ impl Host for World {
 }
 
 impl World {
-    /// The call of a template, and the names of parameters that its action does not have.
+    /// The call of a template, and the names of parameters that its action does not have. What is none is in the
+    /// journal all the same, without its parameters.
     fn inner_call(
         &mut self,
+        caller: &Caller,
+        region: &str,
+        service: &str,
+        action: &str,
+        params: &Params,
+    ) -> Result<(Call, Vec<String>), ApiError> {
+        let call = self.read_call(caller, region, service, action, params);
+        call.map_err(|mut error| {
+            let id = self.ids.request_id();
+            let action: String = action.chars().take(128).collect();
+            self.journal.refused_of_template(
+                self.now,
+                (caller, region),
+                (Service::parse(service), &action),
+                &id,
+                error.clone(),
+            );
+            error.request_id = Some(id);
+            error
+        })
+    }
+
+    fn read_call(
+        &self,
         caller: &Caller,
         region: &str,
         service: &str,

@@ -55,6 +55,7 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::params::Params;
+use engine::Pace;
 
 pub(crate) use engine::Engine;
 pub(crate) use events::problem as event_problem;
@@ -90,6 +91,8 @@ impl Engine {
         action: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
+        // Others were answered before this call.
+        self.pace = Pace::default();
         self.drain(host);
         let answer = self.answer(host, caller, region, action, params);
         self.drain(host);

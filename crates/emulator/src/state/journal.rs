@@ -250,6 +250,27 @@ impl Journal {
         self.outcome(seq, &Err(error));
     }
 
+    /// Notes a call of a template that was refused before it was one.
+    pub(crate) fn refused_of_template(
+        &mut self,
+        now: Timestamp,
+        (caller, region): (&oos::Caller, &str),
+        (service, action): (Option<Service>, &str),
+        request_id: &str,
+        error: ApiError,
+    ) {
+        let seq = self.push(Entry {
+            service,
+            action: self.without_secrets(action),
+            region: self.without_secrets(region),
+            principal: caller.principal.clone(),
+            account_id: caller.account_id.clone(),
+            by_oos: true,
+            ..Entry::empty(now, request_id)
+        });
+        self.outcome(seq, &Err(error));
+    }
+
     /// Notes what a template will not find: with the call that is being answered, or else with the
     /// latest one, which a template made.
     pub(crate) fn missing(&mut self, what: &[String]) {

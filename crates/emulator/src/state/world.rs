@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::backend_health::BackendHealth;
 use super::behaviour::{Durations, Switches};
@@ -18,8 +17,8 @@ use super::queue::{Event, Queue};
 use super::ram::Ram;
 use super::rates::Counted;
 use super::time::{later, seconds};
+use crate::client_tokens::ClientTokens;
 use crate::oos::{Library, Package};
-use crate::params::Params;
 
 /// How real time drives the virtual clock. Only kept here; whoever owns real time obeys.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -72,8 +71,8 @@ pub struct World {
     /// How many images, snapshots or files were asked for, by what they are made from or go to.
     pub(crate) images_asked: BTreeMap<String, u32>,
     pub(crate) packages: Vec<Package>,
-    /// Client tokens of calls that took effect: what was asked, what was answered.
-    pub(crate) client_tokens: BTreeMap<(String, String), (Params, Value)>,
+    /// Client tokens of calls that took effect.
+    pub(crate) client_tokens: ClientTokens<(String, String)>,
     /// The account whose engine is at work, for wake-ups that it asks for.
     pub(crate) engine_account: String,
     pub(crate) wakes: BTreeSet<(Timestamp, String)>,
@@ -112,7 +111,7 @@ impl World {
             file_outcomes: Vec::new(),
             images_asked: BTreeMap::new(),
             packages: Vec::new(),
-            client_tokens: BTreeMap::new(),
+            client_tokens: ClientTokens::default(),
             engine_account: String::new(),
             wakes: BTreeSet::new(),
             history: VecDeque::new(),

@@ -123,6 +123,8 @@ impl Engine {
         call: &Call,
         params: &Params,
     ) -> Result<Value, ApiError> {
+        // The journal has the call, however it ends.
+        self.tell_derived(host);
         let execution = &self.executions[id];
         let caller = execution.acting.clone();
         let region = params
