@@ -14,6 +14,7 @@ use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
 use crate::oos::{TriggerKind, event_problem};
+use crate::secrets::Common;
 use crate::services::planned::{count_problem, fault_problem, health_problem, switches_problem};
 use crate::services::policies::policy_problem;
 use crate::state::activities::Trigger;
@@ -326,7 +327,7 @@ pub(crate) fn state(cloud: &Cloud) -> Value {
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
     });
-    cloud.world.journal.hide(&mut state);
+    cloud.world.journal.hide(&mut state, Common::Whole);
     state
 }
 

@@ -42,6 +42,7 @@ impl World {
     ) -> Outcome {
         call.action = services::spelling(call.service, &call.action);
         let request_id = self.ids.request_id();
+        self.keep_tokens(call);
         let seq = self.journal.arrive(self.now, call, &request_id);
 
         if let Err(error) = self.permit(call) {

@@ -98,7 +98,7 @@ pub(super) fn journal(cloud: &Cloud, request: &Request) -> Response {
         .filter(|e| same("principal", &e.principal))
         .filter(|e| same("byOos", if e.by_oos { "true" } else { "false" }))
         .filter(|e| same("code", &e.code))
-        .map(|e| json!(e))
+        .map(|e| json!(cloud.world.journal.shown(e)))
         .collect();
     answer(&json!({ "entries": entries, "next": cloud.world.journal.next_seq() }))
 }

@@ -47,6 +47,11 @@ impl Library {
         self.templates.is_empty()
     }
 
+    /// The names of all of them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.templates.keys()
+    }
+
     pub(super) fn templates(&self) -> &BTreeMap<String, Arc<Version>> {
         &self.templates
     }

@@ -255,7 +255,7 @@ impl Engine {
         let value = resolver.resolve(value);
         // Before the error is told, which may show them.
         let derived = std::mem::take(&mut resolver.derived);
-        self.store.add_derived(derived)?;
+        self.store.add_derived(host, derived)?;
         value
     }
 
@@ -263,6 +263,9 @@ impl Engine {
     pub(super) fn tell_derived(&mut self, host: &mut dyn Host) {
         for text in self.store.take_untold() {
             host.keep_secret(&text);
+        }
+        for text in self.store.take_unsaid() {
+            host.keep_unsaid(&text);
         }
     }
 
@@ -279,7 +282,7 @@ impl Engine {
         let mut resolver = Resolver::new(&scope);
         let holds = resolver.holds(when);
         let derived = std::mem::take(&mut resolver.derived);
-        self.store.add_derived(derived)?;
+        self.store.add_derived(host, derived)?;
         holds
     }
 

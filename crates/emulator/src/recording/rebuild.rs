@@ -10,6 +10,7 @@ use super::scene::Scene;
 use crate::cloud::Cloud;
 use crate::control;
 use crate::fixture::Fixture;
+use crate::secrets::Common;
 
 /// By kind and id.
 pub(super) type Rows = BTreeMap<String, BTreeMap<String, Value>>;
@@ -56,7 +57,7 @@ fn rows(cloud: &mut Cloud) -> Rows {
     let executions = cloud.root_executions();
     let mut state = control::state(cloud);
     let mut hidden = Value::Array(executions);
-    cloud.world.journal.hide(&mut hidden);
+    cloud.world.journal.hide(&mut hidden, Common::Each);
     state["executions"] = hidden;
     let Value::Object(kinds) = state else {
         return Rows::new();

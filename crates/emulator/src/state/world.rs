@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::backend_health::BackendHealth;
 use super::behaviour::{Durations, Switches};
+use super::call::{Call, Service};
 use super::faults::Faults;
 use super::ids::Ids;
 use super::journal::Journal;
@@ -18,8 +19,9 @@ use super::queue::{Event, Queue};
 use super::ram::Ram;
 use super::rates::Counted;
 use super::time::{later, seconds};
-use crate::oos::{Library, Package};
+use crate::oos::{Library, Package, tokens};
 use crate::params::Params;
+use crate::secrets::Kind;
 
 /// How real time drives the virtual clock. Only kept here; whoever owns real time obeys.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -125,6 +127,64 @@ impl World {
         let at = later(self.now, seconds(delay));
         self.queue.push(at, event);
         at
+    }
+
+    /// What a secret says besides: whether it is, or is a part of, an id or a name of the scene, which
+    /// shows wherever it is used.
+    pub(crate) fn word(&self, text: &str) -> Kind {
+        let r = &self.resources;
+        let balancing = &r.balancing;
+        let names = (self.regions.iter())
+            .chain(self.ram.principals.keys())
+            .chain(self.ram.roles.keys().map(|(_, name)| name))
+            .chain(self.ram.oidc_providers.keys().map(|(_, name)| name))
+            .chain(self.ram.keys.keys())
+            .chain(self.ram.principals.values().map(|p| &p.account_id))
+            .chain(self.library.names())
+            .chain(r.groups.keys())
+            .chain(r.configurations.keys())
+            .chain(r.eci_configurations.keys())
+            .chain(r.launch_templates.keys())
+            .chain(r.instances.keys())
+            .chain(r.system_disks.keys())
+            .chain(r.disks.keys())
+            .chain(r.container_groups.keys())
+            .chain(r.images.keys())
+            .chain(r.snapshots.keys())
+            .chain(r.activities.keys())
+            .chain(r.invocations.keys())
+            .chain(r.commands.keys())
+            .chain(r.instance_refreshes.keys())
+            .chain(r.lifecycle_actions.keys())
+            .chain(balancing.balancers.keys())
+            .chain(balancing.server_groups.keys())
+            .chain(r.alarms.rules.keys())
+            .chain(r.alarms.tasks.keys());
+        let mut kind = Kind::Rare;
+        for name in names {
+            if name == text {
+                return Kind::Known;
+            }
+            if name.contains(text) {
+                kind = Kind::Common;
+            }
+        }
+        kind
+    }
+
+    /// Keeps what a call has in clear that is no matter of everybody, and no value of an encrypted
+    /// parameter either: passwords and tokens of messages that its template would send.
+    pub(crate) fn keep_tokens(&mut self, call: &Call) {
+        if call.service != Service::Oos {
+            return;
+        }
+        for name in ["TemplateContent", "Content"] {
+            let content = call.params.get(name).and_then(Value::as_str);
+            for token in content.map(tokens).unwrap_or_default() {
+                let kind = self.word(&token);
+                self.journal.keep_secret(&token, kind);
+            }
+        }
     }
 
     /// Does something to see whether it can be done, and leaves everything as it was.

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Parameter, Stored, members};
+use super::{Parameter, Stored};
 use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::host::{Caller, Host};
+use crate::oos::members::members;
 use crate::oos::parameters::Declaration;
 use crate::oos::records::tags;
 use crate::oos::request::{bad_parameter, optional_text, required_text};
@@ -149,7 +150,7 @@ impl Engine {
         // What a text says that is JSON shows wherever it is read as such: in loops, in outputs of type Json.
         for text in members(&value).into_iter().chain([value]) {
             host.keep_secret(&text);
-            self.store.secrets.insert(text);
+            self.store.secrets.add(&text, host.meaning(&text));
         }
     }
 
