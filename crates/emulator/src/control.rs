@@ -22,8 +22,11 @@ use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::Switches;
 use crate::state::faults::Fault;
+use crate::state::model::Resources;
 use crate::state::ram::Policy;
 use crate::state::time::{advance_problem, scale_problem, seconds};
+use crate::state::veil::Veil;
+pub use answers::Later;
 use answers::{answer, no_body, no_query, read, refuse};
 use calls::call_as;
 use journal::journal;
@@ -75,10 +78,12 @@ struct AlarmChange {
 }
 
 /// What the client gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Outcome {
     /// At once.
     Answer(Response),
+    /// What is written without the cloud.
+    Later(Later),
     /// What [`clock`] says, once it shows this time: see [`Cloud::heading`].
     ClockAt(Timestamp),
 }
@@ -87,6 +92,7 @@ pub enum Outcome {
 pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Response {
     match begin(cloud, request, wall_now) {
         Outcome::Answer(response) => response,
+        Outcome::Later(later) => later.write(),
         Outcome::ClockAt(at) => {
             cloud.advance_to(at);
             clock(cloud)
@@ -101,6 +107,8 @@ pub fn begin(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outco
     let before = (cloud.world.journal.len(), cloud.now());
     let outcome = looked_at(request, &parts).and_then(|()| match request.method.as_str() {
         "POST" if parts == ["clock"] => set_clock(cloud, request),
+        "GET" if parts == ["journal"] => journal(cloud, request).map(Outcome::Later),
+        "GET" if parts == ["state"] => Ok(Outcome::Later(state_later(cloud))),
         _ => route(cloud, request, &parts, wall_now).map(Outcome::Answer),
     });
     let outcome = outcome.unwrap_or_else(Outcome::Answer);
@@ -158,7 +166,6 @@ fn route(
     Ok(match (request.method.as_str(), parts) {
         ("GET", ["health"]) => answer(&json!({ "status": "ok" })),
         ("GET", ["clock"]) => clock(cloud),
-        ("GET", ["journal"]) => journal(cloud, request),
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
             let fault: Fault = read(request)?;
@@ -209,7 +216,6 @@ fn route(
             }
             found.ok_or_else(|| refuse(404, format!("no role {name}")))?
         }
-        ("GET", ["state"]) => answer(&state(cloud)),
         ("POST", ["groups", id, "scaleOut"]) => {
             let Scale { count, trigger } = scale(request)?;
             activity(
@@ -306,9 +312,20 @@ fn set_clock(cloud: &mut Cloud, request: &Request) -> Result<Outcome, Response> 
 
 /// Everything that the services hold, for people and for tests.
 pub(crate) fn state(cloud: &Cloud) -> Value {
-    let r = &cloud.world.resources;
+    let journal = &cloud.world.journal;
+    shown(&cloud.world.resources, cloud.now(), &journal.veil())
+}
+
+/// What `GET state` answers. A copy takes less time than writing it, which others would wait for.
+fn state_later(cloud: &Cloud) -> Later {
+    let (resources, now) = (cloud.world.resources.clone(), cloud.now());
+    let veil = cloud.world.journal.veil();
+    Later::new(move || answer(&shown(&resources, now, &veil)))
+}
+
+fn shown(r: &Resources, now: Timestamp, veil: &Veil) -> Value {
     let mut state = json!({
-        "now": cloud.now(),
+        "now": now,
         "scalingGroups": r.groups.values().collect::<Vec<_>>(),
         "scalingConfigurations": r.configurations.values().collect::<Vec<_>>(),
         "eciScalingConfigurations": r.eci_configurations.values().collect::<Vec<_>>(),
@@ -327,7 +344,7 @@ pub(crate) fn state(cloud: &Cloud) -> Value {
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
     });
-    cloud.world.journal.hide(&mut state, Common::Whole);
+    veil.hide(&mut state, Common::Whole);
     state
 }
 

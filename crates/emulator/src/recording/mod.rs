@@ -45,10 +45,11 @@ pub fn take(cloud: &mut Cloud, scene: &Scene) -> Result<Recording, RecordingErro
     let recorder = journal.recorder().unwrap_or(&nothing);
     // A call may have had in clear what a later one made a secret. What clients gave is given again by a
     // replay: each secret in it has a stand-in, the same for the same secret.
+    let veil = journal.veil();
     let numbers = RefCell::new(recorder.numbers());
     let numbered = |secret: &str| stand_in(number(&mut numbers.borrow_mut(), secret));
     let shown = |call: &Entry| {
-        let mut shown = journal.shown(call);
+        let mut shown = veil.entry(call).into_owned();
         if !call.by_oos
             && !call.by_script
             && let Some(given) = journal.given(call.seq, &numbered)

@@ -1,6 +1,7 @@
 //! Every call that was received, in order, for tests to count and for people to read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,12 +9,11 @@ use serde_json::Value;
 
 use super::call::{Call, EssVersion, Service};
 use super::recorder::Recorder;
+use super::veil::Veil;
 use crate::error::ApiError;
 use crate::oos;
 use crate::params::Params;
-use crate::secrets::{
-    Common, HIDDEN, Kind, SHORT, Secrets, may_be_secret, percent_encoded, without_tokens,
-};
+use crate::secrets::{Common, HIDDEN, Kind, SHORT, may_be_secret, percent_encoded};
 
 /// One call. `code` is empty while a call is still on its way (a late effect).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -187,14 +187,12 @@ impl Entry {
 /// The calls that were received. Of very many only the later ones are kept.
 #[derive(Debug, Default)]
 pub struct Journal {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     dropped: usize,
     /// What the parameters of the calls take.
     bytes: usize,
-    /// Values of encrypted parameters: no call shows them.
-    secrets: Secrets,
-    /// Values of parameters with `NoEcho`: no message shows them.
-    unsaid: Secrets,
+    /// What no call shows.
+    veil: Arc<Veil>,
     /// Of calls that are on their way, what they have in secret parameters: no message of theirs shows it.
     given: BTreeMap<usize, Vec<String>>,
     /// Whether an event of the fixture is calling.
@@ -265,7 +263,7 @@ impl Journal {
             by_oos: call.by_oos,
             by_script: self.scripted && !call.by_oos,
             params: self.shown_params(call),
-            hidden: self.secrets.len(),
+            hidden: self.veil.len(),
             ..Entry::empty(now, request_id)
         })
     }
@@ -273,7 +271,8 @@ impl Journal {
     /// The parameters of a call as they are kept.
     fn shown_params(&self, call: &Call) -> Params {
         let mut shown = masked(&call.action, &call.params);
-        self.hide_params(&mut shown, call.by_oos, &|_| HIDDEN.to_owned());
+        self.veil
+            .params(&mut shown, call.by_oos, &|_| HIDDEN.to_owned());
         shown
     }
 
@@ -282,43 +281,13 @@ impl Journal {
         self.given.entry(seq).or_default().extend(texts);
     }
 
-    /// Takes secrets out of parameters. What a client gives means what it says: an ordinary word stays.
-    fn hide_params(&self, params: &mut Params, by_oos: bool, stand_in: &dyn Fn(&str) -> String) {
-        let common = match by_oos {
-            true => Common::Each,
-            false => Common::Stays,
-        };
-        let mut all = Value::Object(std::mem::take(params));
-        without_tokens(&mut all);
-        self.secrets.replace(&mut all, common, stand_in);
-        if let Value::Object(all) = all {
-            *params = all;
-        }
-    }
-
     /// The parameters of a client's call that was recorded, with something else for each secret that is
     /// known by now.
     pub(crate) fn given(&self, seq: usize, stand_in: &dyn Fn(&str) -> String) -> Option<Params> {
         let call = self.recorder.as_ref()?.calls.get(&seq)?;
         let mut params = call.clone();
-        self.hide_params(&mut params, false, stand_in);
+        self.veil.params(&mut params, false, stand_in);
         Some(params)
-    }
-
-    /// An entry without what became a secret after it was made.
-    pub(crate) fn shown(&self, entry: &Entry) -> Entry {
-        let mut shown = entry.clone();
-        if entry.hidden < self.secrets.len() {
-            self.hide_params(&mut shown.params, entry.by_oos, &|_| HIDDEN.to_owned());
-            shown.message = self.without_secrets(&shown.message);
-            shown.action = self.name(&shown.action);
-            shown.region = self.name(&shown.region);
-            for name in &mut shown.ignored {
-                *name = self.name(name);
-            }
-            shown.hidden = self.secrets.len();
-        }
-        shown
     }
 
     /// Notes a request that was refused before it was a call. Its parameters are not kept: nobody
@@ -334,7 +303,7 @@ impl Journal {
         let seq = self.push(Entry {
             service,
             action: self.name(action),
-            hidden: self.secrets.len(),
+            hidden: self.veil.len(),
             ..Entry::empty(now, request_id)
         });
         self.outcome(seq, &Err(error));
@@ -347,7 +316,7 @@ impl Journal {
         let open = self.entries.iter().rposition(|entry| entry.status == 0);
         let last = self.entries.len().checked_sub(1);
         if let Some(entry) = open.or(last).and_then(|i| self.entries.get_mut(i)) {
-            entry.missing = names;
+            Arc::make_mut(entry).missing = names;
         }
     }
 
@@ -361,7 +330,7 @@ impl Journal {
         request_id: &str,
     ) {
         let mut params = message.clone();
-        self.hide_params(&mut params, true, &|_| HIDDEN.to_owned());
+        self.veil.params(&mut params, true, &|_| HIDDEN.to_owned());
         let seq = self.push(Entry {
             service: Some(Service::Oos),
             action: "ACS::Notify".to_owned(),
@@ -369,7 +338,7 @@ impl Journal {
             principal: caller.principal.clone(),
             by_oos: true,
             params,
-            hidden: self.secrets.len(),
+            hidden: self.veil.len(),
             ..Entry::empty(now, request_id)
         });
         self.outcome(seq, &Ok(Value::Null));
@@ -377,31 +346,27 @@ impl Journal {
 
     /// Notes a value that no call may show.
     pub(crate) fn keep_secret(&mut self, value: &str, kind: Kind) {
-        self.secrets.add(value, kind);
+        Arc::make_mut(&mut self.veil).add(value, kind);
     }
 
     /// Notes a value that no message may show.
     pub(crate) fn keep_unsaid(&mut self, value: &str) {
-        self.unsaid.add(value, Kind::Rare);
+        Arc::make_mut(&mut self.veil).add_unsaid(value);
+    }
+
+    /// What may not show by now, for whoever shows something later.
+    pub(crate) fn veil(&self) -> Arc<Veil> {
+        Arc::clone(&self.veil)
     }
 
     /// Takes every value that must not show out of something else that is shown.
     pub(crate) fn hide(&self, value: &mut Value, common: Common) {
-        without_tokens(value);
-        self.secrets.hide(value, common);
-    }
-
-    /// A message as it may be shown and logged.
-    pub(crate) fn without_secrets(&self, text: &str) -> String {
-        let mut shown = Value::String(text.to_owned());
-        self.hide(&mut shown, Common::Said);
-        self.unsaid.hide(&mut shown, Common::Said);
-        shown.as_str().unwrap_or_default().to_owned()
+        self.veil.hide(value, common);
     }
 
     /// A name as it may be shown and logged: of a parameter, an action, a region.
     pub(crate) fn name(&self, name: &str) -> String {
-        self.secrets.name(name).unwrap_or_else(|| name.to_owned())
+        self.veil.name(name)
     }
 
     fn push(&mut self, entry: Entry) -> usize {
@@ -416,7 +381,7 @@ impl Journal {
             self.dropped += half;
         }
         let seq = self.next_seq();
-        self.entries.push(Entry { seq, ..entry });
+        self.entries.push(Arc::new(Entry { seq, ..entry }));
         seq
     }
 
@@ -436,7 +401,8 @@ impl Journal {
     }
 
     fn entry(&mut self, seq: usize) -> Option<&mut Entry> {
-        self.entries.get_mut(seq.checked_sub(self.dropped + 1)?)
+        let entry = self.entries.get_mut(seq.checked_sub(self.dropped + 1)?);
+        entry.map(Arc::make_mut)
     }
 
     pub(crate) fn fault(&mut self, seq: usize, fault: &str) {
@@ -456,7 +422,7 @@ impl Journal {
         let message = result
             .as_ref()
             .err()
-            .map(|error| self.without_secrets(&without(&error.message, &given)));
+            .map(|error| self.veil.message(&without(&error.message, &given)));
         self.keep_answer(seq, result);
         if let Some(entry) = self.entry(seq) {
             match result {
@@ -493,7 +459,14 @@ impl Journal {
 
     /// Calls from number `since` on, oldest first.
     pub fn since(&self, since: usize) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |e| e.seq >= since)
+        self.all()
+            .map(|entry| &**entry)
+            .filter(move |e| e.seq >= since)
+    }
+
+    /// All calls that are kept, oldest first: to be read while others go on.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter()
     }
 
     /// How many calls were ever received.

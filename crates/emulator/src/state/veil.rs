@@ -1,0 +1,87 @@
+//! What is taken out of whatever the journal, logs and the control API show.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::journal::Entry;
+use crate::params::Params;
+use crate::secrets::{Common, HIDDEN, Kind, Secrets, without_tokens};
+
+/// What may not show.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Veil {
+    /// Values of encrypted parameters, and passwords and tokens of messages: nothing shows them.
+    secrets: Secrets,
+    /// Values of parameters with `NoEcho`: no message shows them.
+    unsaid: Secrets,
+}
+
+impl Veil {
+    pub(super) fn add(&mut self, secret: &str, kind: Kind) {
+        self.secrets.add(secret, kind);
+    }
+
+    pub(super) fn add_unsaid(&mut self, value: &str) {
+        self.unsaid.add(value, Kind::Rare);
+    }
+
+    /// How many things may not show.
+    pub(super) fn len(&self) -> usize {
+        self.secrets.len() + self.unsaid.len()
+    }
+
+    /// Takes every value that must not show out of something that is shown.
+    pub(crate) fn hide(&self, value: &mut Value, common: Common) {
+        without_tokens(value);
+        self.secrets.hide(value, common);
+    }
+
+    /// A message as it may be shown and logged.
+    pub(super) fn message(&self, text: &str) -> String {
+        let mut shown = Value::String(text.to_owned());
+        self.hide(&mut shown, Common::Said);
+        self.unsaid.hide(&mut shown, Common::Said);
+        shown.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A name as it may be shown and logged: of a parameter, an action, a region.
+    pub(super) fn name(&self, name: &str) -> String {
+        self.secrets.name(name).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// Takes secrets out of parameters. What a client gives means what it says: an ordinary word stays.
+    pub(super) fn params(
+        &self,
+        params: &mut Params,
+        by_oos: bool,
+        stand_in: &dyn Fn(&str) -> String,
+    ) {
+        let common = match by_oos {
+            true => Common::Each,
+            false => Common::Stays,
+        };
+        let mut all = Value::Object(std::mem::take(params));
+        without_tokens(&mut all);
+        self.secrets.replace(&mut all, common, stand_in);
+        if let Value::Object(all) = all {
+            *params = all;
+        }
+    }
+
+    /// An entry without what became a secret after it was made.
+    pub(crate) fn entry<'e>(&self, entry: &'e Entry) -> Cow<'e, Entry> {
+        if entry.hidden == self.len() {
+            return Cow::Borrowed(entry);
+        }
+        let mut shown = entry.clone();
+        self.params(&mut shown.params, entry.by_oos, &|_| HIDDEN.to_owned());
+        shown.message = self.message(&shown.message);
+        shown.action = self.name(&shown.action);
+        shown.region = self.name(&shown.region);
+        for name in shown.ignored.iter_mut().chain(&mut shown.missing) {
+            *name = self.name(name);
+        }
+        Cow::Owned(shown)
+    }
+}
