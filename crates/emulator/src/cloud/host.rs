@@ -100,8 +100,7 @@ impl Host for World {
         self.word(secret)
     }
 
-    fn keep_secret(&mut self, value: &str) {
-        let kind = self.word(value);
+    fn keep_secret(&mut self, value: &str, kind: Kind) {
         self.journal.keep_secret(value, kind);
     }
 

@@ -66,7 +66,7 @@ pub trait Host {
         Kind::Rare
     }
     /// A value that must not show in the journal.
-    fn keep_secret(&mut self, _value: &str) {}
+    fn keep_secret(&mut self, _value: &str, _kind: Kind) {}
     /// A value that must not show in messages of the journal.
     fn keep_unsaid(&mut self, _value: &str) {}
     /// The regions that have OOS.

@@ -262,7 +262,8 @@ impl Engine {
     /// Lets the journal know what was made of encrypted parameters.
     pub(super) fn tell_derived(&mut self, host: &mut dyn Host) {
         for text in self.store.take_untold() {
-            host.keep_secret(&text);
+            let kind = host.meaning(&text);
+            host.keep_secret(&text, kind);
         }
         for text in self.store.take_unsaid() {
             host.keep_unsaid(&text);

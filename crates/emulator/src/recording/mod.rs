@@ -74,6 +74,10 @@ pub fn take(cloud: &mut Cloud, scene: &Scene) -> Result<Recording, RecordingErro
             aside: recorder.asides.get(&call.seq).cloned().unwrap_or_default(),
         })
         .collect();
+    let mut controls = recorder.controls.clone();
+    for control in &mut controls {
+        veil.given(&mut control.body, &numbered);
+    }
     if calls.len() < journal.len() {
         return Err(RecordingError::TooManyCalls);
     }
@@ -81,7 +85,7 @@ pub fn take(cloud: &mut Cloud, scene: &Scene) -> Result<Recording, RecordingErro
         version: VERSION,
         emulator: env!("CARGO_PKG_VERSION").to_owned(),
         scene: scene.clone(),
-        controls: recorder.controls.clone(),
+        controls,
         calls,
         changes,
         end,

@@ -71,7 +71,7 @@ pub fn replay(recording: &Recording) -> Result<Verdict, RecordingError> {
         if call.by_oos || call.by_script {
             continue;
         }
-        let Some((again, is_masked)) = call_of(recorded, &mut stand_ins) else {
+        let Some((again, is_masked)) = call_of(recorded, &mut stand_ins, &cloud) else {
             verdict.refused += 1;
             continue;
         };
@@ -126,12 +126,13 @@ fn apply(
 
 /// A recorded call as it is made again, and whether a secret is missing in it. `None` for one that
 /// was refused before it was known who called what.
-fn call_of(recorded: &Recorded, stand_ins: &mut StandIns) -> Option<(Call, bool)> {
+fn call_of(recorded: &Recorded, stand_ins: &mut StandIns, cloud: &Cloud) -> Option<(Call, bool)> {
     let entry = &recorded.call;
     if entry.principal.is_empty() {
         return None;
     }
-    let (params, masked) = stand_ins.give(recorded);
+    let (params, masked) =
+        stand_ins.give(recorded, |digest| cloud.world.word_of(entry.seq, digest));
     let call = Call {
         caller: Caller {
             principal: entry.principal.clone(),

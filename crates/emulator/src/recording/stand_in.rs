@@ -33,8 +33,13 @@ pub(super) struct StandIns {
 }
 
 impl StandIns {
-    /// The parameters of a call with stand-ins, and whether there are any.
-    pub(super) fn give(&mut self, recorded: &Recorded) -> (Params, bool) {
+    /// The parameters of a call with stand-ins, and whether there are any. `word` gives a word by its
+    /// digest.
+    pub(super) fn give(
+        &mut self,
+        recorded: &Recorded,
+        word: impl Fn(&str) -> Option<String>,
+    ) -> (Params, bool) {
         let entry = &recorded.call;
         let is_parameter = entry.action.contains("SecretParameter");
         let rules = match is_parameter {
@@ -49,10 +54,12 @@ impl StandIns {
                 continue;
             }
             let number = recorded.aside.secrets.get(name).copied();
-            let own = match number {
+            let digest = recorded.aside.words.get(name);
+            let own = match (digest.and_then(|digest| word(digest)), number) {
+                (Some(word), _) => word,
                 _ if was_malformed(entry, name) => malformed(entry),
-                Some(number) => fitting(&rules, &stand_in(number)),
-                None => fitting(&rules, STAND_IN),
+                (None, Some(number)) => fitting(&rules, &stand_in(number)),
+                (None, None) => fitting(&rules, STAND_IN),
             };
             masked |= unmask(value, &own);
             let usual = number.map(stand_in);

@@ -11,6 +11,7 @@ mod words;
 
 pub(crate) use addresses::without_tokens;
 pub(crate) use names::may_be_secret;
+pub(crate) use words::of_language;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -17,7 +17,12 @@ const LANGUAGE: &str = "true false null True False FormatVersion OOS-2019-06-01 
     Success Failed Cancelled Approve Reject Resume Retry Pending Starting Stopping Stopped Deleted Available InService \
     Standby Protected Active Inactive Enabled Disabled enabled disabled Finished Linux Windows windows linux \
     RunShellScript RunPythonScript RunBatScript RunPowerShellScript Base64 PlainText Once ECS ESS OOS ECI STS SLB ALB \
-    NLB CMS cloud_efficiency cloud_essd cloud_ssd cloud_auto GET POST HTTP HTTPS TCP UDP http https root default";
+    NLB CMS cloud_efficiency cloud_essd cloud_ssd cloud_auto GET POST HTTP HTTPS TCP UDP http https";
+
+/// The words of templates, and of values that the APIs have.
+pub(crate) fn of_language() -> impl Iterator<Item = &'static str> {
+    LANGUAGE.split_whitespace()
+}
 
 /// Digits of a number that is used for anything: a size, a port, a number of seconds.
 const DIGITS: usize = 5;

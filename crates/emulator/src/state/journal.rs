@@ -276,6 +276,13 @@ impl Journal {
         shown
     }
 
+    /// Notes for a recording which secrets of a call are words: see [`Aside::words`](super::recorder::Aside).
+    pub(crate) fn words(&mut self, seq: usize, words: BTreeMap<String, String>) {
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| !words.is_empty()) {
+            recorder.asides.entry(seq).or_default().words = words;
+        }
+    }
+
     /// Notes further texts that no message of a call may show.
     pub(crate) fn also_given(&mut self, seq: usize, texts: impl IntoIterator<Item = String>) {
         self.given.entry(seq).or_default().extend(texts);

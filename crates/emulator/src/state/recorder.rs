@@ -49,6 +49,10 @@ pub struct Aside {
     /// By the name of a secret parameter the number of its value: the same for the same value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, usize>,
+    /// By the name of a secret parameter the digest of a value that is a word of the scene or of templates: see
+    /// [`digest_of_word`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<String, String>,
     /// The clock that tokens and sessions expire by, for calls to STS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_time: Option<Timestamp>,
@@ -166,6 +170,11 @@ impl Recorder {
 pub(crate) fn number(numbers: &mut BTreeMap<String, usize>, secret: &str) -> usize {
     let next = numbers.len() + 1;
     *numbers.entry(secret.to_owned()).or_insert(next)
+}
+
+/// By which a word is found again among those that are known anyway. It is another one for each call.
+pub(crate) fn digest_of_word(seq: usize, word: &str) -> String {
+    digest(format!("{seq} {word}").as_bytes())
 }
 
 /// SHA-256 in hexadecimal digits.

@@ -50,6 +50,12 @@ impl Veil {
         self.secrets.name(name).unwrap_or_else(|| name.to_owned())
     }
 
+    /// Puts something else for each secret in what a client gave.
+    pub(crate) fn given(&self, value: &mut Value, stand_in: &dyn Fn(&str) -> String) {
+        without_tokens(value);
+        self.secrets.replace(value, Common::Stays, stand_in);
+    }
+
     /// Takes secrets out of parameters. What a client gives means what it says: an ordinary word stays.
     pub(super) fn params(
         &self,
@@ -57,13 +63,11 @@ impl Veil {
         by_oos: bool,
         stand_in: &dyn Fn(&str) -> String,
     ) {
-        let common = match by_oos {
-            true => Common::Each,
-            false => Common::Stays,
-        };
         let mut all = Value::Object(std::mem::take(params));
-        without_tokens(&mut all);
-        self.secrets.replace(&mut all, common, stand_in);
+        match by_oos {
+            true => self.hide(&mut all, Common::Each),
+            false => self.given(&mut all, stand_in),
+        }
         if let Value::Object(all) = all {
             *params = all;
         }

@@ -10,7 +10,7 @@ use super::behaviour::{Durations, Switches};
 use super::call::{Call, Service};
 use super::faults::Faults;
 use super::ids::Ids;
-use super::journal::Journal;
+use super::journal::{Journal, is_secret};
 use super::model::Resources;
 use super::outcomes::{
     CommandOutcome, ContainerUpdateOutcome, FileOutcome, ImageOutcome, SnapshotOutcome,
@@ -18,10 +18,11 @@ use super::outcomes::{
 use super::queue::{Event, Queue};
 use super::ram::Ram;
 use super::rates::Counted;
+use super::recorder::digest_of_word;
 use super::time::{later, seconds};
 use crate::oos::{Library, Package, tokens};
 use crate::params::Params;
-use crate::secrets::Kind;
+use crate::secrets::{Kind, of_language};
 
 /// How real time drives the virtual clock. Only kept here; whoever owns real time obeys.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -129,12 +130,11 @@ impl World {
         at
     }
 
-    /// What a secret says besides: whether it is, or is a part of, an id or a name of the scene, which
-    /// shows wherever it is used.
-    pub(crate) fn word(&self, text: &str) -> Kind {
+    /// The ids and names of what is there.
+    fn names(&self) -> impl Iterator<Item = &String> {
         let r = &self.resources;
         let balancing = &r.balancing;
-        let names = (self.regions.iter())
+        (self.regions.iter())
             .chain(self.ram.principals.keys())
             .chain(self.ram.roles.keys().map(|(_, name)| name))
             .chain(self.ram.oidc_providers.keys().map(|(_, name)| name))
@@ -159,9 +159,14 @@ impl World {
             .chain(balancing.balancers.keys())
             .chain(balancing.server_groups.keys())
             .chain(r.alarms.rules.keys())
-            .chain(r.alarms.tasks.keys());
+            .chain(r.alarms.tasks.keys())
+    }
+
+    /// What a secret says besides: whether it is, or is a part of, an id or a name of the scene, which
+    /// shows wherever it is used.
+    pub(crate) fn word(&self, text: &str) -> Kind {
         let mut kind = Kind::Rare;
-        for name in names {
+        for name in self.names() {
             if name == text {
                 return Kind::Known;
             }
@@ -185,6 +190,28 @@ impl World {
                 self.journal.keep_secret(&token, kind);
             }
         }
+    }
+
+    /// The word of the scene or of templates that has a digest by [`digest_of_word`].
+    pub(crate) fn word_of(&self, seq: usize, digest: &str) -> Option<String> {
+        let is_it = |word: &str| digest_of_word(seq, word) == digest;
+        let known = self.names().find(|name| is_it(name));
+        known
+            .cloned()
+            .or_else(|| of_language().find(|word| is_it(word)).map(str::to_owned))
+    }
+
+    /// Of secret parameters of a call that are words of the scene or of templates: their digests. What an
+    /// execution does with such a word may depend on it, so a replay has to find it again.
+    pub(crate) fn digests_of_words(&self, seq: usize, call: &Call) -> BTreeMap<String, String> {
+        let is_word =
+            |text: &str| self.word(text) == Kind::Known || of_language().any(|word| word == text);
+        let secret = (call.params.iter())
+            .filter(|(name, _)| is_secret(&call.action, name, &call.params))
+            .filter_map(|(name, value)| Some((name, value.as_str().filter(|text| is_word(text))?)));
+        secret
+            .map(|(name, text)| (name.clone(), digest_of_word(seq, text)))
+            .collect()
     }
 
     /// Does something to see whether it can be done, and leaves everything as it was.

@@ -120,6 +120,58 @@ fn a_run_verifies_whatever_word_is_a_secret() {
     }
 }
 
+/// What a secret says decides what an execution does, and by which id something is found.
+#[test]
+fn a_run_verifies_that_does_what_a_secret_says() {
+    for (api, name, value) in [
+        ("DescribeInstances", "RegionId", "cn-hangzhou"),
+        ("DescribeInstances", "Status", "Running"),
+        ("DescribeInstanceAttribute", "InstanceId", "i-small-01"),
+        ("RebootInstance", "InstanceId", "i-small-02"),
+        ("RebootInstance", "ForceStop", "true"),
+    ] {
+        let (mut cloud, scene) = recorded();
+        let made = json!({"Name": "n", "Value": value});
+        ask(&mut cloud, Service::Oos, "CreateSecretParameter", made);
+        let mut parameters = json!({});
+        if api == "RebootInstance" {
+            parameters["InstanceId"] = json!("i-small-01");
+        }
+        parameters[name] = json!("{{ oos-secret:n }}");
+        let content = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [{"Name": "t", "Action": "ACS::ExecuteAPI",
+            "Properties": {"Service": "ECS", "API": api, "Parameters": parameters}}]});
+        let given = json!({"TemplateContent": content.to_string()});
+        ask(&mut cloud, Service::Oos, "StartExecution", given);
+        pass(&mut cloud, 60);
+        let list = oos(&mut cloud, "ListExecutions", json!({})).unwrap();
+        let run = &list["Executions"][0];
+        assert_eq!(run["Status"], "Success", "{value}: {run}");
+        let made = json!({"Name": "of", "Value": run["ExecutionId"]});
+        ask(&mut cloud, Service::Oos, "CreateSecretParameter", made);
+        let named = json!({"ExecutionId": run["ExecutionId"]});
+        ask(&mut cloud, Service::Oos, "ListExecutions", named);
+        let fault = json!({"service": "ECS", "action": "DescribeInstances",
+            "effect": {"kind": "error", "status": 400, "code": "X", "message": format!("not {value}")}});
+        control(&mut cloud, "POST", "faults", fault);
+        verified(&mut cloud, &scene, value);
+    }
+}
+
+/// What the control API was told is in a recording, too.
+#[test]
+fn a_recording_has_no_secret_that_the_control_api_was_told() {
+    let (mut cloud, scene) = recorded();
+    let value = "hunter2-of-the-database";
+    let fault = json!({"service": "ECS", "action": "DescribeInstances",
+        "effect": {"kind": "error", "status": 400, "code": "X", "message": format!("not {value}")}});
+    control(&mut cloud, "POST", "faults", fault);
+    let made = json!({"Name": "n", "Value": value});
+    ask(&mut cloud, Service::Oos, "CreateSecretParameter", made);
+    ask(&mut cloud, Service::Ecs, "DescribeInstances", json!({}));
+    let file = verified(&mut cloud, &scene, value);
+    assert!(!file.contains(value), "{file}");
+}
+
 #[test]
 fn calls_say_what_they_are_whatever_word_is_a_secret() {
     let known = |cloud: &mut Cloud| {
