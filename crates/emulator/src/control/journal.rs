@@ -104,7 +104,7 @@ pub(super) fn journal(cloud: &Cloud, request: &Request) -> Result<Later, Respons
         .collect();
     let (veil, next) = (journal.veil(), journal.next_seq());
     Ok(Later::new(move || {
-        let entries: Vec<Value> = entries.iter().map(|e| json!(veil.entry(e))).collect();
+        let entries: Vec<Value> = entries.iter().map(|e| json!(e.shown(&veil))).collect();
         answer(&json!({ "entries": entries, "next": next }))
     }))
 }

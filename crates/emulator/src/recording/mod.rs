@@ -49,7 +49,7 @@ pub fn take(cloud: &mut Cloud, scene: &Scene) -> Result<Recording, RecordingErro
     let numbers = RefCell::new(recorder.numbers());
     let numbered = |secret: &str| stand_in(number(&mut numbers.borrow_mut(), secret));
     let shown = |call: &Entry| {
-        let mut shown = veil.entry(call).into_owned();
+        let mut shown = call.shown(&veil).into_owned();
         if !call.by_oos
             && !call.by_script
             && let Some(given) = journal.given(call.seq, &numbered)

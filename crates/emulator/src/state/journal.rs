@@ -1,5 +1,6 @@
 //! Every call that was received, in order, for tests to count and for people to read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -158,6 +159,22 @@ fn params_of(entry: &Entry) -> usize {
 }
 
 impl Entry {
+    /// Without what became a secret after it was made.
+    pub(crate) fn shown(&self, veil: &Veil) -> Cow<'_, Self> {
+        if self.hidden == veil.len() {
+            return Cow::Borrowed(self);
+        }
+        let mut shown = self.clone();
+        veil.params(&mut shown.params, self.by_oos, &|_| HIDDEN.to_owned());
+        shown.message = veil.message(&shown.message);
+        shown.action = veil.name(&shown.action);
+        shown.region = veil.name(&shown.region);
+        for name in shown.ignored.iter_mut().chain(&mut shown.missing) {
+            *name = veil.name(name);
+        }
+        Cow::Owned(shown)
+    }
+
     fn empty(time: Timestamp, request_id: &str) -> Self {
         Self {
             seq: 0,

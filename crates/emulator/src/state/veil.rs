@@ -1,12 +1,9 @@
 //! What is taken out of whatever the journal, logs and the control API show.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
-use super::journal::Entry;
 use crate::params::Params;
-use crate::secrets::{Common, HIDDEN, Kind, Secrets, without_tokens};
+use crate::secrets::{Common, Kind, Secrets, without_tokens};
 
 /// What may not show.
 #[derive(Debug, Clone, Default)]
@@ -71,21 +68,5 @@ impl Veil {
         if let Value::Object(all) = all {
             *params = all;
         }
-    }
-
-    /// An entry without what became a secret after it was made.
-    pub(crate) fn entry<'e>(&self, entry: &'e Entry) -> Cow<'e, Entry> {
-        if entry.hidden == self.len() {
-            return Cow::Borrowed(entry);
-        }
-        let mut shown = entry.clone();
-        self.params(&mut shown.params, entry.by_oos, &|_| HIDDEN.to_owned());
-        shown.message = self.message(&shown.message);
-        shown.action = self.name(&shown.action);
-        shown.region = self.name(&shown.region);
-        for name in shown.ignored.iter_mut().chain(&mut shown.missing) {
-            *name = self.name(name);
-        }
-        Cow::Owned(shown)
     }
 }
