@@ -47,6 +47,13 @@ impl Library {
         self.templates.is_empty()
     }
 
+    /// What is written in all of them.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &str> {
+        self.templates
+            .values()
+            .map(|version| version.content.as_str())
+    }
+
     /// The names of all of them.
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         self.templates.keys()

@@ -26,10 +26,13 @@ use scene::stand_in;
 
 /// Begins to record: from now on the journal keeps what [`take`] needs.
 pub fn begin(cloud: &mut Cloud) {
-    let providers = cloud.world.ram.oidc_providers.values();
-    let tokens = providers.flat_map(|provider| &provider.tokens);
-    let tokens = tokens.map(|token| token.token.clone()).collect();
-    cloud.world.journal.record(tokens);
+    let secrets = cloud.secrets_of_fixture();
+    cloud.world.journal.record(secrets);
+    // Whoever reads such a template reads them.
+    let contents: Vec<String> = cloud.world.library.contents().map(str::to_owned).collect();
+    for content in contents {
+        cloud.world.keep_tokens_of(&content);
+    }
 }
 
 /// What was recorded since [`begin`], which must have come before the first call.
@@ -84,7 +87,7 @@ pub fn take(cloud: &mut Cloud, scene: &Scene) -> Result<Recording, RecordingErro
     Ok(Recording {
         version: VERSION,
         emulator: env!("CARGO_PKG_VERSION").to_owned(),
-        scene: scene.clone(),
+        scene: scene.shown(),
         controls,
         calls,
         changes,

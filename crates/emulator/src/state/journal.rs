@@ -103,6 +103,17 @@ pub(crate) fn masked(action: &str, params: &Params) -> Params {
     shown.collect()
 }
 
+/// What a call has in secret parameters.
+pub(crate) fn given_secrets(action: &str, params: &Params) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, value) in params {
+        if is_secret(action, name, params) {
+            texts(value, &mut found);
+        }
+    }
+    found
+}
+
 /// All texts in a value.
 fn texts(value: &Value, found: &mut Vec<String>) {
     match value {
@@ -255,10 +266,7 @@ impl Journal {
             .map(|(name, value)| (name.as_str(), value))
             .filter(|(name, _)| is_secret(&call.action, name, &call.params))
             .collect();
-        let mut given = Vec::new();
-        for (_, value) in &secrets {
-            texts(value, &mut given);
-        }
+        let given = given_secrets(&call.action, &call.params);
         if !given.is_empty() {
             self.given.insert(seq, given);
         }

@@ -184,11 +184,17 @@ impl World {
             return;
         }
         for name in ["TemplateContent", "Content"] {
-            let content = call.params.get(name).and_then(Value::as_str);
-            for token in content.map(tokens).unwrap_or_default() {
-                let kind = self.word(&token);
-                self.journal.keep_secret(&token, kind);
+            if let Some(Value::String(content)) = call.params.get(name) {
+                self.keep_tokens_of(content);
             }
+        }
+    }
+
+    /// The same for a template.
+    pub(crate) fn keep_tokens_of(&mut self, content: &str) {
+        for token in tokens(content) {
+            let kind = self.word(&token);
+            self.journal.keep_secret(&token, kind);
         }
     }
 

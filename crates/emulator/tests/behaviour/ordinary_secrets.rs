@@ -258,8 +258,10 @@ fn encode(text: &str) -> String {
 
 /// A call over the wire whose signature is wrong, and the answer to it.
 fn wrongly_signed(cloud: &mut Cloud, v3: bool, params: &[(&str, &str)]) -> String {
+    let is_header = |name: &str| name.starts_with("x-acs-");
     let mut query: Vec<String> = params
         .iter()
+        .filter(|(name, _)| !is_header(name))
         .map(|(name, value)| format!("{name}={}", encode(value)))
         .collect();
     let mut headers = vec![("host".to_owned(), "oos.cn-hangzhou.aliyuncs.com".to_owned())];
@@ -278,6 +280,15 @@ fn wrongly_signed(cloud: &mut Cloud, v3: bool, params: &[(&str, &str)]) -> Strin
                 ),
             ] {
                 headers.push((name.to_owned(), value.to_owned()));
+            }
+            let more = params.iter().filter(|(name, _)| is_header(name));
+            for (name, value) in more {
+                let (_, signed) = headers
+                    .iter_mut()
+                    .find(|(name, _)| name == "authorization")
+                    .unwrap();
+                *signed = signed.replace("=host;", &format!("=host;{name};"));
+                headers.push(((*name).to_owned(), (*value).to_owned()));
             }
         }
         false => query.push(
@@ -338,6 +349,7 @@ fn what_is_quoted_of_a_call_with_a_wrong_signature_shows_no_secret() {
             params.push(("Name", "n"));
             let answer = wrongly_signed(&mut cloud, v3, &params);
             let code = match params[0].0 {
+                // The key is no session's.
                 "SecurityToken" if !v3 => "MismatchWithAccessKey",
                 _ => "SignatureDoesNotMatch",
             };
@@ -442,6 +454,71 @@ fn the_token_of_a_webhook_is_in_no_entry_of_the_journal_and_in_no_recording() {
             assert!(!shown.contains(token), "{token} in {shown}");
             assert!(!file.contains(token), "{token} in {file}");
         }
+    }
+}
+
+/// A fixture may have calls with secrets, and a library templates with tokens.
+#[test]
+fn the_scene_of_a_recording_has_no_secret_of_calls_and_no_token() {
+    let uri = "https://h.example/x?token=TTTT1111";
+    let content = notifying(uri, &json!({"Authorization": "Bearer HHHH3333"}));
+    let events = json!([
+        {"atSeconds": 1, "do": {"call": {"service": "OOS", "action": "CreateSecretParameter", "as": "admin",
+            "params": {"Name": "n", "Value": "hunter2-of-the-database"}}}},
+        {"atSeconds": 2, "do": {"call": {"service": "OOS", "action": "StartExecution", "as": "admin",
+            "params": {"TemplateContent": content}}}},
+    ]);
+    let text = format!("{SMALL}\nevents: {events}\n");
+    let fixture = Fixture::parse(&text).unwrap();
+    let mut cloud = Cloud::new(&fixture).unwrap();
+    cloud.world.library.add("Told", &content).unwrap();
+    let mut scene = Scene::new(&text, &fixture, cloud.now()).unwrap();
+    scene.templates.push(recording::Template {
+        name: "Told".to_owned(),
+        content,
+    });
+    recording::begin(&mut cloud);
+    pass(&mut cloud, 60);
+    ask(
+        &mut cloud,
+        Service::Oos,
+        "StartExecution",
+        json!({"TemplateName": "Told"}),
+    );
+    ask(
+        &mut cloud,
+        Service::Oos,
+        "GetTemplate",
+        json!({"TemplateName": "Told"}),
+    );
+    let find = json!({"InstanceName": "hunter2-of-the-database"});
+    ask(&mut cloud, Service::Ecs, "DescribeInstances", find);
+    let file = verified(&mut cloud, &scene, "events");
+    for secret in ["hunter2", "TTTT1111", "HHHH3333"] {
+        assert!(!file.contains(secret), "{secret} in {file}");
+    }
+}
+
+/// A session's token is signed as a header, and quoted as one.
+#[test]
+fn the_token_of_a_session_is_in_no_message() {
+    for v3 in [false, true] {
+        let text = SMALL.replace(
+            "accessKeyId: admin-key",
+            "accessKeyId: admin-key\n    securityToken: SSSS+TTTT/7777=",
+        );
+        let mut cloud = crate::support::cloud(&text);
+        let name = if v3 {
+            "x-acs-security-token"
+        } else {
+            "SecurityToken"
+        };
+        let params = [("Action", "ListExecutions"), (name, "SSSS+TTTT/7777=")];
+        let answer = wrongly_signed(&mut cloud, v3, &params);
+        assert!(answer.contains("SignatureDoesNotMatch"), "{answer}");
+        let shown = Value::Array(journal(&mut cloud)).to_string();
+        assert!(shown.contains("SignatureDoesNotMatch"), "{shown}");
+        assert!(!shown.contains("TTTT"), "{shown}");
     }
 }
 
