@@ -171,6 +171,34 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn what_is_hidden_in_one_may_be_anything_in_the_other() {
+        let hidden = |one: Value, other: Value| {
+            let alike = first(&one, &other).is_none();
+            assert_eq!(first(&other, &one).is_none(), alike, "{one} {other}");
+            alike
+        };
+        for (one, other) in [
+            (json!("******"), json!("asg-small")),
+            (json!("******"), json!(5)),
+            (json!("x-******-y"), json!("x-a-y")),
+            (json!("******-a-******"), json!("b-a-c")),
+            (json!(r#"{"o":"******","p":1}"#), json!(r#"{"o":7,"p":1}"#)),
+            (json!("a ****** c d"), json!("a b c ******")),
+        ] {
+            assert!(hidden(one.clone(), other.clone()), "{one} {other}");
+        }
+        for (one, other) in [
+            (json!("x-******-y"), json!("x-a-z")),
+            (json!("x-******-y"), json!("x-y")),
+            (json!("a ****** c"), json!("b ****** c")),
+            (json!({"a": "******"}), json!({"a": null})),
+            (json!("***"), json!("a")),
+        ] {
+            assert!(!hidden(one.clone(), other.clone()), "{one} {other}");
+        }
+    }
+
+    #[test]
     fn the_first_difference_is_named_and_more_members_are_none() {
         let old = json!({"Groups": [{"Id": "a", "Size": 3}, {"Id": "b", "Size": 4}]});
         let mut new = old.clone();

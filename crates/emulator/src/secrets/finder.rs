@@ -105,9 +105,8 @@ impl Finder {
             .any(|layer| layer.find(text, &mut |_| true))
     }
 
-    /// Where secrets are in a text, from its beginning on: those that overlap are one, of the secret
-    /// that is the longest of those that begin first. A part of a secret may be one by itself, and must not take the whole
-    /// apart.
+    /// Where secrets are in a text, from its beginning on. Those that overlap are one, of the longest of
+    /// those that begin first: a part of a secret may be one by itself, and must not take the whole apart.
     pub fn hits(&self, text: &str) -> Vec<Hit<'_>> {
         let mut found = Vec::new();
         for layer in &self.layers {
@@ -125,6 +124,12 @@ impl Finder {
             overlap
         });
         found
+    }
+
+    /// How many automata a text goes through.
+    #[cfg(test)]
+    pub fn layers(&self) -> usize {
+        self.layers.len()
     }
 
     /// All that is looked for.

@@ -413,3 +413,122 @@ pub(crate) fn encoded(text: &str) -> impl Iterator<Item = (&str, String)> {
         Some((word, decoded))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(texts: &[&str]) -> Secrets {
+        let mut secrets = Secrets::default();
+        for text in texts {
+            secrets.add(text, Kind::Rare);
+        }
+        secrets
+    }
+
+    fn shown(secrets: &Secrets, text: &str, common: Common) -> String {
+        let mut value = json!(text);
+        secrets.hide(&mut value, common);
+        value.as_str().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_secret_is_found_however_it_is_written() {
+        // Longer than what the automaton knows of it, and alike there.
+        let head = "much of it is \"the same\" & more, ".repeat(4);
+        let (one, other) = (format!("{head}one"), format!("{head}other"));
+        let secrets = of(&[&one]);
+        let quoted = json!({ "a": one }).to_string();
+        let twice = json!({ "b": quoted }).to_string();
+        let encoded = percent_encoded(&one);
+        let texts = [
+            one.clone(),
+            format!("x{one}y"),
+            quoted,
+            twice,
+            encoded.clone(),
+            percent_encoded(&encoded),
+            format!("echo {}", STANDARD.encode(&one)),
+            STANDARD.encode(format!("login {one}")),
+        ];
+        for text in texts {
+            assert!(
+                secrets.is_in(&json!(text)) || text.contains("bG9n"),
+                "{text}"
+            );
+            let shown = shown(&secrets, &text, Common::Stays);
+            let parts = ["same", "c2FtZ", "one"];
+            assert!(parts.iter().all(|part| !shown.contains(part)), "{shown}");
+        }
+        assert_eq!(shown(&secrets, &other, Common::Each), other);
+        assert!(!secrets.is_in(&json!(other)));
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_hidden_whole() {
+        let secrets = of(&["abcd-ef", "d-efghij", "cd-e", "ghij"]);
+        assert_eq!(shown(&secrets, "xabcd-efghijx", Common::Each), "x******x");
+        assert_eq!(
+            shown(&secrets, "abcd-ef ghij", Common::Each),
+            "****** ******"
+        );
+    }
+
+    #[test]
+    fn an_ordinary_word_is_hidden_where_it_is_meant() {
+        let mut secrets = of(&["true", "12", "1024", "InstanceIds"]);
+        secrets.add("asg-small", Kind::Known);
+        for (text, stays, whole, each, said) in [
+            ("true", "true", "******", "******", "******"),
+            ("asg-small", "asg-small", "asg-small", "******", "******"),
+            ("1024", "1024", "******", "******", "******"),
+            (
+                "is it true?",
+                "is it true?",
+                "is it true?",
+                "is it true?",
+                "is it ******?",
+            ),
+            (
+                "asg-small-2",
+                "asg-small-2",
+                "asg-small-2",
+                "asg-small-2",
+                "asg-small-2",
+            ),
+            (
+                r#"{"true":"true","n":1024}"#,
+                r#"{"true":"true","n":1024}"#,
+                r#"{"n":"******","true":"******"}"#,
+                r#"{"n":"******","true":"******"}"#,
+                r#"{"n":"******","true":"******"}"#,
+            ),
+        ] {
+            let all = [Common::Stays, Common::Whole, Common::Each, Common::Said];
+            for (common, expected) in all.into_iter().zip([stays, whole, each, said]) {
+                assert_eq!(shown(&secrets, text, common), expected, "{common:?}");
+            }
+        }
+        let mut named = json!({"InstanceIds": ["InstanceIds", 1024, true]});
+        secrets.hide(&mut named, Common::Each);
+        assert_eq!(named, json!({"InstanceIds": ["******", "******", true]}));
+    }
+
+    /// A text goes through few automata however many secrets there are, and one more secret does not
+    /// make all of them anew.
+    #[test]
+    fn many_secrets_are_in_few_layers() {
+        let texts: Vec<String> = (0..1000)
+            .map(|n| format!("secret-{n:04}-of-many"))
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let secrets = of(&texts);
+        assert!(secrets.rare.layers() <= 12, "{}", secrets.rare.layers());
+        for text in texts {
+            assert_eq!(
+                shown(&secrets, &format!("a {text} b"), Common::Stays),
+                "a ****** b"
+            );
+        }
+    }
+}
