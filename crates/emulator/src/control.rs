@@ -25,7 +25,6 @@ use crate::state::faults::Fault;
 use crate::state::model::Resources;
 use crate::state::ram::Policy;
 use crate::state::time::{advance_problem, scale_problem, seconds};
-use crate::state::veil::Veil;
 pub use answers::Later;
 use answers::{answer, no_body, no_query, read, refuse};
 use calls::call_as;
@@ -108,7 +107,7 @@ pub fn begin(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outco
     let outcome = looked_at(request, &parts).and_then(|()| match request.method.as_str() {
         "POST" if parts == ["clock"] => set_clock(cloud, request),
         "GET" if parts == ["journal"] => journal(cloud, request).map(Outcome::Later),
-        "GET" if parts == ["state"] => Ok(Outcome::Later(state_later(cloud))),
+        "GET" if parts == ["state"] => Ok(Outcome::Later(shown_state(cloud))),
         _ => route(cloud, request, &parts, wall_now).map(Outcome::Answer),
     });
     let outcome = outcome.unwrap_or_else(Outcome::Answer);
@@ -310,21 +309,20 @@ fn set_clock(cloud: &mut Cloud, request: &Request) -> Result<Outcome, Response> 
     })
 }
 
-/// Everything that the services hold, for people and for tests.
-pub(crate) fn state(cloud: &Cloud) -> Value {
-    let journal = &cloud.world.journal;
-    shown(&cloud.world.resources, cloud.now(), &journal.veil())
-}
-
-/// What `GET state` answers. A copy takes less time than writing it, which others would wait for.
-fn state_later(cloud: &Cloud) -> Later {
+/// What `GET state` answers: everything that the services hold, without secrets. A copy takes less time than writing it, which others would wait for.
+fn shown_state(cloud: &Cloud) -> Later {
     let (resources, now) = (cloud.world.resources.clone(), cloud.now());
     let veil = cloud.world.journal.veil();
-    Later::new(move || answer(&shown(&resources, now, &veil)))
+    Later::new(move || {
+        let mut state = state(&resources, now);
+        veil.hide(&mut state, Common::Whole);
+        answer(&state)
+    })
 }
 
-fn shown(r: &Resources, now: Timestamp, veil: &Veil) -> Value {
-    let mut state = json!({
+/// Everything that the services hold, as it is.
+pub(crate) fn state(r: &Resources, now: Timestamp) -> Value {
+    json!({
         "now": now,
         "scalingGroups": r.groups.values().collect::<Vec<_>>(),
         "scalingConfigurations": r.configurations.values().collect::<Vec<_>>(),
@@ -343,9 +341,7 @@ fn shown(r: &Resources, now: Timestamp, veil: &Veil) -> Value {
         "alarms": r.alarms.tasks.values().collect::<Vec<_>>(),
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
-    });
-    veil.hide(&mut state, Common::Whole);
-    state
+    })
 }
 
 fn activity(result: Result<String, ApiError>, cloud: &mut Cloud) -> Response {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Difference, first, shown};
+use super::compare::{Difference, first, fits, shown};
 use super::format::{Recorded, Recording, RecordingError};
 use super::rebuild;
 use super::scene::digest;
@@ -277,6 +277,19 @@ fn consequence(a: &Entry, b: &Entry) -> Option<Difference> {
         .then(|| Difference::new(place(a), outcome(a), outcome(b)))
 }
 
+/// The id among others that is this one, of which a secret may be hidden in one of the two.
+fn same<'a>(id: &'a str, others: &'a BTreeMap<String, Value>) -> Option<&'a str> {
+    let hidden = || {
+        others
+            .keys()
+            .find(|other| fits(id, other) || fits(other, id))
+    };
+    match others.contains_key(id) {
+        true => Some(id),
+        false => hidden().map(String::as_str),
+    }
+}
+
 /// What has changed by the end.
 fn compare_ends(recording: &Recording, now: &Recording, verdict: &mut Verdict) {
     let unchanged = "as at the start".to_owned();
@@ -289,7 +302,7 @@ fn compare_ends(recording: &Recording, now: &Recording, verdict: &mut Verdict) {
         let new = now.changes.get(kind).unwrap_or(&none);
         let place = |id: &str| format!("at the end, {kind} {id}");
         for (id, a) in old {
-            let found = match new.get(id) {
+            let found = match same(id, new).and_then(|id| new.get(id)) {
                 Some(b) => first(a, b).map(|found| Difference {
                     place: format!("{}: {}", place(id), found.place),
                     ..found
@@ -298,7 +311,7 @@ fn compare_ends(recording: &Recording, now: &Recording, verdict: &mut Verdict) {
             };
             verdict.differences.extend(found);
         }
-        for (id, b) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
+        for (id, b) in new.iter().filter(|(id, _)| same(id, old).is_none()) {
             verdict
                 .differences
                 .push(Difference::new(place(id), unchanged.clone(), shown(b)));

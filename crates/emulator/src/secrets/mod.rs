@@ -306,16 +306,21 @@ impl Hiding<'_> {
             Some(hidden) => Cow::Owned(hidden),
             None => Cow::Borrowed(text),
         };
-        // A number stands in JSON without quotes: clients read the rest of it as JSON.
-        let may_be_number = self.secrets.has_numbers && self.common != Common::Stays;
-        if text.starts_with(['{', '['])
-            && (may_be_number
-                || (matches!(shown, Cow::Owned(_))
-                    && serde_json::from_str::<IgnoredAny>(&shown).is_err()))
-            && let Ok(mut parsed) = serde_json::from_str::<Value>(text)
-            && self.value(&mut parsed)
-        {
-            shown = Cow::Owned(parsed.to_string());
+        // A number stands in JSON without quotes, and a part of a text may be a part of the syntax: clients
+        // read the rest of it as JSON.
+        if text.starts_with(['{', '[']) {
+            let is_broken = matches!(shown, Cow::Owned(_))
+                && serde_json::from_str::<IgnoredAny>(&shown).is_err();
+            let may_be_number = self.secrets.has_numbers && self.common != Common::Stays;
+            if (is_broken || may_be_number)
+                && let Ok(mut parsed) = serde_json::from_str::<Value>(text)
+            {
+                if self.value(&mut parsed) {
+                    shown = Cow::Owned(parsed.to_string());
+                } else if is_broken {
+                    shown = Cow::Borrowed(text);
+                }
+            }
         }
         if shown.contains(CUT)
             && let Some(hidden) = self.beginnings(&shown)
