@@ -34,6 +34,7 @@ pub mod front;
 pub mod oos;
 pub mod params;
 pub mod recording;
+mod secrets;
 pub mod server;
 pub mod services;
 pub mod state;

@@ -20,6 +20,7 @@ mod kept;
 mod keys;
 mod library;
 mod loops;
+mod members;
 mod missing;
 mod names;
 mod near;
@@ -42,6 +43,7 @@ mod table;
 mod tags;
 mod template;
 mod templates;
+mod tokens;
 mod trigger;
 mod trigger_state;
 mod view;
@@ -64,13 +66,13 @@ pub(crate) use host::Host;
 pub use library::Library;
 pub(crate) use package::{Installed, Package, PackageVersion};
 pub(crate) use reads::region_name;
-pub(crate) use store::hide;
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
     Taken,
 };
 pub(crate) use table::ACTIONS;
+pub(crate) use tokens::tokens;
 pub use trigger_state::TriggerKind;
 
 /// Whether the engine answers an action.

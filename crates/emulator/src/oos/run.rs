@@ -263,14 +263,18 @@ impl Engine {
         let value = resolver.resolve(value);
         // Before the error is told, which may show them.
         let derived = std::mem::take(&mut resolver.derived);
-        self.store.add_derived(derived)?;
+        self.store.add_derived(host, derived)?;
         value
     }
 
     /// Lets the journal know what was made of encrypted parameters.
     pub(super) fn tell_derived(&mut self, host: &mut dyn Host) {
         for text in self.store.take_untold() {
-            host.keep_secret(&text);
+            let kind = host.meaning(&text);
+            host.keep_secret(&text, kind);
+        }
+        for text in self.store.take_unsaid() {
+            host.keep_unsaid(&text);
         }
     }
 
@@ -287,7 +291,7 @@ impl Engine {
         let mut resolver = Resolver::new(&scope);
         let holds = resolver.holds(when);
         let derived = std::mem::take(&mut resolver.derived);
-        self.store.add_derived(derived)?;
+        self.store.add_derived(host, derived)?;
         holds
     }
 
