@@ -11,7 +11,11 @@ const SCRIPTS: &str = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
 const IMAGES: &str = "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
 
 fn preflight(world: &World) -> String {
-    world.condition(condition::PREFLIGHT).unwrap().message.clone()
+    world
+        .condition(condition::PREFLIGHT)
+        .unwrap()
+        .message
+        .clone()
 }
 
 fn line(world: &World, template: &str, instances: i32, count: i32) -> BatchDurations {
@@ -41,19 +45,36 @@ fn knowing(mut world: World, lines: &[(&str, i32, i32)]) -> World {
 fn the_batches_that_went_well_are_on_record_by_template_and_size() {
     let mut world = script(json!({"batches": 2}));
     world.run_to_state("Running");
-    assert!(preflight(&world).contains("about 4 min"), "{}", preflight(&world));
+    assert!(
+        preflight(&world).contains("about 4 min"),
+        "{}",
+        preflight(&world)
+    );
     assert!(preflight(&world).contains("no batch of this group has been seen yet"));
     world.run_to_rest();
     let learned = world.record_status().durations;
     assert_eq!(learned.len(), 1);
-    assert_eq!(learned[0].template_name, world.status().start.clone().unwrap().template_name);
-    assert_eq!((learned[0].instances, learned[0].batches.counts.iter().sum::<i32>()), (2, 2));
+    assert_eq!(
+        learned[0].template_name,
+        world.status().start.clone().unwrap().template_name
+    );
+    assert_eq!(
+        (
+            learned[0].instances,
+            learned[0].batches.counts.iter().sum::<i32>()
+        ),
+        (2, 2)
+    );
     // The same group, once more.
     let mut again = script(json!({"batches": 2, "desiredState": "Plan"}));
     again.cloud = world.cloud.clone();
     again.record = world.record.clone();
     again.run_to_state("Planned");
-    assert!(preflight(&again).contains("by 2 batches of this group, confidence Low"), "{}", preflight(&again));
+    assert!(
+        preflight(&again).contains("by 2 batches of this group, confidence Low"),
+        "{}",
+        preflight(&again)
+    );
 }
 
 #[test]
@@ -62,7 +83,7 @@ fn a_batch_that_waited_for_people_says_nothing_of_the_next() {
     world.cloud.failing.insert("i-0001".into(), 1);
     world.run_to_state("FailureSuspended");
     world.run_for(7200);
-    world.annotated("skip", "i-0001");
+    world.annotated("retry", "i-0001/1@n1");
     world.run_to_rest();
     let learned = world.record_status().durations;
     let count: i32 = learned.iter().flat_map(|line| &line.batches.counts).sum();
@@ -88,11 +109,16 @@ fn a_window_is_long_enough_for_what_is_known_to_be_short() {
     };
     let mut strange = written(image(json!({})));
     strange.run_to_state("Blocked");
-    assert!(strange.said(condition::PREFLIGHT).contains("WindowTooShort"));
-    let template = |world: &World| world.cloud.template.as_ref().unwrap().name.clone();
-    let known = image(json!({}));
-    assert_eq!(template(&known), IMAGES);
-    let mut known = written(knowing(known, &[(IMAGES, 2, 20), (IMAGES, 64, 2), (SCRIPTS, 2, 9)]));
+    assert!(
+        strange
+            .said(condition::PREFLIGHT)
+            .contains("WindowTooShort")
+    );
+    let known = knowing(
+        image(json!({})),
+        &[(IMAGES, 2, 20), (IMAGES, 64, 2), (SCRIPTS, 2, 9)],
+    );
+    let mut known = written(known);
     known.run_to_rest();
     assert_eq!(known.state(), "Succeeded");
     // What is known of another template counts for nothing.

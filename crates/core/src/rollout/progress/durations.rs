@@ -59,8 +59,8 @@ fn class(size: usize) -> i32 {
     i32::try_from(size).unwrap_or(i32::MAX)
 }
 
-/// Adds the batches of a run that has ended. What went badly says little of what goes well: a batch with a failure took as long as
-/// people took.
+/// Adds the batches of a run that has ended. A batch in which something failed took as long as people took: it says
+/// nothing of the next.
 pub(in crate::rollout) fn learn(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
@@ -70,9 +70,13 @@ pub(in crate::rollout) fn learn(
         Some(start) => start.template_name.as_str(),
         None => return,
     };
+    let at_once = |batch: &BatchStatus| {
+        let mut instances = status.instances.iter();
+        instances.all(|instance| instance.batch != batch.index || instance.attempt <= 1)
+    };
     let well = status.batches.iter();
     let well = well.filter(|batch| batch.state == BatchState::Succeeded);
-    for batch in well {
+    for batch in well.filter(|batch| at_once(batch)) {
         let Some(took) = took(batch) else {
             continue;
         };
@@ -101,8 +105,14 @@ pub(in crate::rollout) fn learn(
 }
 
 /// What is said of it before the start, of so many instances in so many batches.
-pub(in crate::rollout) fn note(ctx: &Context<'_>, instances: usize, batches: i32) -> Option<String> {
-    let batches = usize::try_from(batches).ok().filter(|b| *b > 0 && instances > 0)?;
+pub(in crate::rollout) fn note(
+    ctx: &Context<'_>,
+    instances: usize,
+    batches: i32,
+) -> Option<String> {
+    let batches = usize::try_from(batches)
+        .ok()
+        .filter(|b| *b > 0 && instances > 0)?;
     let batches = batches.min(instances);
     let estimate = expected(ctx, &[], Some(instances.div_ceil(batches)));
     let gates = ctx.spec.policy.gates.as_ref();
@@ -111,8 +121,14 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, instances: usize, batches: i32
     let minutes = each.saturating_mul(count).as_secs().div_ceil(60);
     let known = match estimate.count {
         0 => "no batch of this group has been seen yet".to_owned(),
-        1 => format!("one batch of this group has been seen, confidence {:?}", estimate.confidence),
-        count => format!("by {count} batches of this group, confidence {:?}", estimate.confidence),
+        1 => format!(
+            "one batch of this group has been seen, confidence {:?}",
+            estimate.confidence
+        ),
+        count => format!(
+            "by {count} batches of this group, confidence {:?}",
+            estimate.confidence
+        ),
     };
     Some(format!(
         "it is expected to take about {minutes} min without what it may wait for ({known})"
