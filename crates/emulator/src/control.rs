@@ -14,6 +14,7 @@ use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
 use crate::oos::{TriggerKind, event_problem};
+use crate::secrets::Common;
 use crate::services::planned::{count_problem, fault_problem, health_problem, switches_problem};
 use crate::services::policies::policy_problem;
 use crate::state::activities::Trigger;
@@ -21,8 +22,10 @@ use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::Switches;
 use crate::state::faults::Fault;
+use crate::state::model::Resources;
 use crate::state::ram::Policy;
 use crate::state::time::{advance_problem, scale_problem, seconds};
+pub use answers::Later;
 use answers::{answer, no_body, no_query, read, refuse};
 use calls::call_as;
 use journal::journal;
@@ -74,10 +77,12 @@ struct AlarmChange {
 }
 
 /// What the client gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Outcome {
     /// At once.
     Answer(Response),
+    /// What is written without the cloud.
+    Later(Later),
     /// What [`clock`] says, once it shows this time: see [`Cloud::heading`].
     ClockAt(Timestamp),
 }
@@ -86,6 +91,7 @@ pub enum Outcome {
 pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Response {
     match begin(cloud, request, wall_now) {
         Outcome::Answer(response) => response,
+        Outcome::Later(later) => later.write(),
         Outcome::ClockAt(at) => {
             cloud.advance_to(at);
             clock(cloud)
@@ -100,6 +106,8 @@ pub fn begin(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outco
     let before = (cloud.world.journal.len(), cloud.now());
     let outcome = looked_at(request, &parts).and_then(|()| match request.method.as_str() {
         "POST" if parts == ["clock"] => set_clock(cloud, request),
+        "GET" if parts == ["journal"] => journal(cloud, request).map(Outcome::Later),
+        "GET" if parts == ["state"] => Ok(Outcome::Later(shown_state(cloud))),
         _ => route(cloud, request, &parts, wall_now).map(Outcome::Answer),
     });
     let outcome = outcome.unwrap_or_else(Outcome::Answer);
@@ -157,7 +165,6 @@ fn route(
     Ok(match (request.method.as_str(), parts) {
         ("GET", ["health"]) => answer(&json!({ "status": "ok" })),
         ("GET", ["clock"]) => clock(cloud),
-        ("GET", ["journal"]) => journal(cloud, request),
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
             let fault: Fault = read(request)?;
@@ -208,7 +215,6 @@ fn route(
             }
             found.ok_or_else(|| refuse(404, format!("no role {name}")))?
         }
-        ("GET", ["state"]) => answer(&state(cloud)),
         ("POST", ["groups", id, "scaleOut"]) => {
             let Scale { count, trigger } = scale(request)?;
             activity(
@@ -303,11 +309,21 @@ fn set_clock(cloud: &mut Cloud, request: &Request) -> Result<Outcome, Response> 
     })
 }
 
-/// Everything that the services hold, for people and for tests.
-pub(crate) fn state(cloud: &Cloud) -> Value {
-    let r = &cloud.world.resources;
-    let mut state = json!({
-        "now": cloud.now(),
+/// What `GET state` answers: everything that the services hold, without secrets. A copy takes less time than writing it, which others would wait for.
+fn shown_state(cloud: &Cloud) -> Later {
+    let (resources, now) = (cloud.world.resources.clone(), cloud.now());
+    let veil = cloud.world.journal.veil();
+    Later::new(move || {
+        let mut state = state(&resources, now);
+        veil.hide(&mut state, Common::Whole);
+        answer(&state)
+    })
+}
+
+/// Everything that the services hold, as it is.
+pub(crate) fn state(r: &Resources, now: Timestamp) -> Value {
+    json!({
+        "now": now,
         "scalingGroups": r.groups.values().collect::<Vec<_>>(),
         "scalingConfigurations": r.configurations.values().collect::<Vec<_>>(),
         "eciScalingConfigurations": r.eci_configurations.values().collect::<Vec<_>>(),
@@ -325,9 +341,7 @@ pub(crate) fn state(cloud: &Cloud) -> Value {
         "alarms": r.alarms.tasks.values().collect::<Vec<_>>(),
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
-    });
-    cloud.world.journal.hide(&mut state);
-    state
+    })
 }
 
 fn activity(result: Result<String, ApiError>, cloud: &mut Cloud) -> Response {

@@ -25,6 +25,7 @@
 #![deny(missing_docs)]
 
 pub mod api;
+mod client_tokens;
 pub mod cloud;
 pub mod control;
 pub mod error;
@@ -33,6 +34,7 @@ pub mod front;
 pub mod oos;
 pub mod params;
 pub mod recording;
+mod secrets;
 pub mod server;
 pub mod services;
 pub mod state;

@@ -328,20 +328,20 @@ fn thawed() -> Vec<Scenario> {
     let execution =
         json!({"RegionId": REGION, "ExecutionId": "$execution", "NotifyType": "Approve"});
     vec![
+        // Of one instance each: however a cloud divides them, there is none that is empty.
         Scenario::new(
             "thawed",
-            image("web", waits(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 3}))),
+            image("web", waits(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}))),
         )
         .then(scales(), Annotate("web", "continue", "1"))
         .then(Paused("web", 2), Wait)
         .then(Later(200), Annotate("web", "continue", "2"))
+        .then(Paused("web", 3), Annotate("web", "continue", "3"))
         .ends("web", &["Succeeded"]),
-        // Continued as soon as the first call is on record.
+        // Continued when the first call has just been made.
         Scenario::new("thawed-and-left-at-once", script("web", waits(json!({}))))
-            .then(
-                Field("web", "/status/thaw/state", "Resuming".into()),
-                Annotate("web", "continue", "1"),
-            )
+            .then(Paused("web", 1), Wait)
+            .then(Later(122), Annotate("web", "continue", "1"))
             .ends("web", &["Succeeded"]),
         Scenario::new(
             "thawed-in-a-soak",

@@ -5,6 +5,7 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::durations::DurationHistogram;
 use super::is_false;
 use super::place::Place;
 use super::restore::RestoreKind;
@@ -104,6 +105,27 @@ pub struct ScalingGroupRecordStatus {
     #[schemars(length(max = 500))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub run_keys: Vec<RunKey>,
+    /// How long batches took that went well, by template and size: what the next ones are expected to take. When there are 40,
+    /// those that were added to longest ago go for new ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 40), extend("x-kubernetes-list-type" = "atomic"))]
+    pub durations: Vec<BatchDurations>,
+}
+
+/// How long batches of one template took that had about as many instances.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchDurations {
+    /// The public template.
+    #[schemars(length(max = 200))]
+    pub template_name: String,
+    /// The most instances of a batch that is counted here, a power of two; the fewest is one more than half of it.
+    #[schemars(range(min = 1, max = 1024))]
+    pub instances: i32,
+    /// When the last batch was added.
+    pub time: Time,
+    /// How long they took.
+    pub batches: DurationHistogram,
 }
 
 /// Who holds a group.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ess_rollout_api::v1alpha1::{Verdict, condition};
+use ess_rollout_api::v1alpha1::{ThawState, Verdict, condition};
 use ess_rollout_cloud::{ErrorClass, ServerGroup, ServerHealth};
 use serde_json::{Value, json};
 
@@ -344,5 +344,31 @@ fn an_update_whose_last_instances_are_unhealthy_is_not_verified() {
         world.run_until(HOUR, "at rest", World::at_rest);
         assert_eq!(world.state(), "Succeeded");
         assert_eq!(world.said(condition::VERIFIED), verified);
+    }
+}
+
+/// In a long soak in which the group scales, scale-in may take an instance that has just been updated: that says nothing of the update.
+#[test]
+fn an_instance_that_leaves_the_group_while_that_scales_fails_nothing() {
+    for of in all() {
+        let spec = json!({"batches": 4, "thawWhilePaused": true, "gates": {"soakSeconds": 900, "loadBalancer": {}}});
+        let mut world = script(spec);
+        world.cloud.group.as_mut().unwrap().server_groups = vec![of];
+        world.run_until(HOUR, "the group scales", |w| {
+            let thaw = w.status().thaw.as_ref();
+            thaw.is_some_and(|thaw| thaw.state == ThawState::Resumed)
+        });
+        let id = first(&world)[0].clone();
+        world.cloud.instances.retain(|instance| instance.id != id);
+        world.cloud.not_attached.insert(id);
+        world.run_until(HOUR, "the second batch", |w| {
+            w.status()
+                .batches
+                .iter()
+                .any(|b| b.index == 2 && b.start_time.is_some())
+        });
+        assert_eq!(world.cloud.approved, [1]);
+        let verdict = world.status().gate.clone().and_then(|gate| gate.verdict);
+        assert_eq!(verdict, None);
     }
 }

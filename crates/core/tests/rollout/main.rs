@@ -37,6 +37,7 @@ mod instances;
 mod kept;
 mod kstatus;
 mod kstatus_rules;
+mod learning;
 mod maintenance;
 mod measured;
 mod naming;

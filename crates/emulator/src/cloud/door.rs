@@ -42,7 +42,12 @@ impl World {
     ) -> Outcome {
         call.action = services::spelling(call.service, &call.action);
         let request_id = self.ids.request_id();
+        self.keep_tokens(call);
         let seq = self.journal.arrive(self.now, call, &request_id);
+        if self.journal.recorder().is_some() && !call.by_oos {
+            let words = self.digests_of_words(seq, call);
+            self.journal.words(seq, words);
+        }
 
         if let Err(error) = self.permit(call) {
             return Outcome::Answered(self.settle(call, seq, &request_id, Err(error)));

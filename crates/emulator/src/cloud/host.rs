@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::oos::{Caller, Host, Installed, OosSwitches, Package};
 use crate::params::{self, Params};
+use crate::secrets::Kind;
 use crate::services;
 use crate::state::call::{Call, EssVersion, Outcome, Service};
 use crate::state::queue::Event;
@@ -31,13 +32,11 @@ impl Host for World {
             services::run(world, call)
         });
         if !ignored.is_empty() {
-            let shown = ignored
-                .iter()
-                .map(|name| self.journal.without_secrets(name));
+            let shown = ignored.iter().map(|name| self.journal.name(name));
             let ignored: Vec<String> = shown.collect();
             tracing::warn!(
                 service = call.service.name(),
-                action = call.action,
+                action = self.journal.name(&call.action),
                 parameters = ?ignored,
                 "a template gives parameters that are not looked at"
             );
@@ -97,8 +96,16 @@ impl Host for World {
             .notified(self.now, caller, region, message, &request_id);
     }
 
-    fn keep_secret(&mut self, value: &str) {
-        self.journal.keep_secret(value);
+    fn meaning(&self, secret: &str) -> Kind {
+        self.word(secret)
+    }
+
+    fn keep_secret(&mut self, value: &str, kind: Kind) {
+        self.journal.keep_secret(value, kind);
+    }
+
+    fn keep_unsaid(&mut self, value: &str) {
+        self.journal.keep_unsaid(value);
     }
 
     fn regions(&self) -> Vec<String> {
@@ -126,9 +133,34 @@ impl Host for World {
 }
 
 impl World {
-    /// The call of a template, and the names of parameters that its action does not have.
+    /// The call of a template, and the names of parameters that its action does not have. What is none is in the
+    /// journal all the same, without its parameters.
     fn inner_call(
         &mut self,
+        caller: &Caller,
+        region: &str,
+        service: &str,
+        action: &str,
+        params: &Params,
+    ) -> Result<(Call, Vec<String>), ApiError> {
+        let call = self.read_call(caller, region, service, action, params);
+        call.map_err(|mut error| {
+            let id = self.ids.request_id();
+            let action: String = action.chars().take(128).collect();
+            self.journal.refused_of_template(
+                self.now,
+                (caller, region),
+                (Service::parse(service), &action),
+                &id,
+                error.clone(),
+            );
+            error.request_id = Some(id);
+            error
+        })
+    }
+
+    fn read_call(
+        &self,
         caller: &Caller,
         region: &str,
         service: &str,

@@ -11,7 +11,7 @@ mod script;
 #[cfg(test)]
 mod parameters_tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -23,6 +23,7 @@ use crate::params::{self, Params};
 use crate::services;
 use crate::state::alarms::AlarmState;
 use crate::state::call::{self, Call, EssVersion, Outcome, Service};
+use crate::state::journal::given_secrets;
 use crate::state::nonces::Nonces;
 use crate::state::queue::Event;
 use crate::state::time;
@@ -254,6 +255,18 @@ impl Cloud {
             };
             self.world.after(delay, event);
         }
+    }
+
+    /// The secrets that the fixture has openly, because calls may have them as parameters: tokens of
+    /// OIDC providers, and what its events give.
+    pub(crate) fn secrets_of_fixture(&self) -> BTreeSet<String> {
+        let providers = self.world.ram.oidc_providers.values();
+        let tokens = providers.flat_map(|provider| &provider.tokens);
+        let mut secrets: BTreeSet<String> = tokens.map(|token| token.token.clone()).collect();
+        for (action, params) in self.script.calls() {
+            secrets.extend(given_secrets(action, params));
+        }
+        secrets
     }
 
     /// All root executions, read without leaving a trace in the journal.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::fixture::{ScriptedEvent, When};
+use crate::fixture::{Action, ScriptedEvent, When};
+use crate::params::Params;
 use crate::state::call::Call;
 use crate::state::queue::Event;
 use crate::state::time::{later, seconds};
@@ -88,6 +89,14 @@ impl Script {
             }
         }
         met
+    }
+
+    /// The calls that events make: actions and parameters.
+    pub fn calls(&self) -> impl Iterator<Item = (&str, &Params)> {
+        self.events.iter().filter_map(|event| match &event.action {
+            Action::Call { action, params, .. } => Some((action.as_str(), params)),
+            _ => None,
+        })
     }
 
     /// Whether an event waits for an execution to reach a status.

@@ -1,11 +1,33 @@
 //! Bodies of requests and answers of the control API.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::twice::Once;
 use crate::front::{Request, Response};
 use crate::params;
+
+/// An answer that is large and needs the cloud no more: it is written while others have their turn.
+pub struct Later(Box<dyn FnOnce() -> Response + Send>);
+
+impl Later {
+    pub(super) fn new(write: impl FnOnce() -> Response + Send + 'static) -> Self {
+        Self(Box::new(write))
+    }
+
+    /// Writes it.
+    pub fn write(self) -> Response {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Later")
+    }
+}
 
 pub(super) fn answer(body: &Value) -> Response {
     Response::json(200, body)

@@ -1,8 +1,10 @@
 //! What `GET journal` shows of the calls that were received.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::answers::{answer, refuse};
+use super::answers::{Later, answer, refuse};
 use crate::cloud::Cloud;
 use crate::front::{Request, Response};
 use crate::params;
@@ -73,10 +75,10 @@ fn problem(cloud: &Cloud, filters: &[(String, String)]) -> Option<String> {
 }
 
 /// Filters: `since` (sequence number), `service`, `action`, `principal`, `byOos`, `code`.
-pub(super) fn journal(cloud: &Cloud, request: &Request) -> Response {
+pub(super) fn journal(cloud: &Cloud, request: &Request) -> Result<Later, Response> {
     let pairs = params::pairs(&request.query);
     if let Some(problem) = problem(cloud, &pairs) {
-        return refuse(400, problem);
+        return Err(refuse(400, problem));
     }
     let filter = |name: &str| {
         let mut all = pairs.iter();
@@ -85,20 +87,24 @@ pub(super) fn journal(cloud: &Cloud, request: &Request) -> Response {
     let since = match filter("since").map(str::parse) {
         None => 0,
         Some(Ok(since)) => since,
-        Some(Err(_)) => return refuse(400, "since must be a number"),
+        Some(Err(_)) => return Err(refuse(400, "since must be a number")),
     };
     let same =
         |name: &str, have: &str| filter(name).is_none_or(|want| want.eq_ignore_ascii_case(have));
-    let entries: Vec<Value> = cloud
-        .world
-        .journal
-        .since(since)
+    let journal = &cloud.world.journal;
+    let entries: Vec<Arc<Entry>> = journal
+        .all()
+        .filter(|e| e.seq >= since)
         .filter(|e| same("service", e.service.map_or("", |s| s.name())))
         .filter(|e| same("action", &e.action))
         .filter(|e| same("principal", &e.principal))
         .filter(|e| same("byOos", if e.by_oos { "true" } else { "false" }))
         .filter(|e| same("code", &e.code))
-        .map(|e| json!(e))
+        .cloned()
         .collect();
-    answer(&json!({ "entries": entries, "next": cloud.world.journal.next_seq() }))
+    let (veil, next) = (journal.veil(), journal.next_seq());
+    Ok(Later::new(move || {
+        let entries: Vec<Value> = entries.iter().map(|e| json!(e.shown(&veil))).collect();
+        answer(&json!({ "entries": entries, "next": next }))
+    }))
 }

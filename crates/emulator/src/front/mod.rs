@@ -11,7 +11,9 @@ use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::oos::Caller;
 use crate::params::{self, Params};
+use crate::secrets::{Common, may_be_secret, percent_encoded as encode};
 use crate::state::call::{self, Call, Service};
+use crate::state::journal::{Journal, MASKED};
 pub use http::{Request, Response};
 use signature::Scheme;
 
@@ -53,8 +55,11 @@ pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outc
         Ok(caller) => call.caller = caller,
         Err(error) => {
             let id = cloud.world.ids.refused_request_id();
-            let seq = cloud.world.journal.arrive(cloud.world.now, &call, &id);
-            cloud.world.journal.outcome(seq, &Err(error.clone()));
+            cloud.world.keep_tokens(&call);
+            let journal = &mut cloud.world.journal;
+            let seq = journal.arrive(cloud.world.now, &call, &id);
+            let noted = without_secrets(journal, seq, request, &call.action, error.clone());
+            journal.outcome(seq, &Err(noted));
             return Outcome::Answer(response(&host, Err(error), &id));
         }
     }
@@ -63,6 +68,42 @@ pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outc
         call::Outcome::AnsweredAt(at, result) => Outcome::AnswerAt(at, response(&host, result, "")),
         call::Outcome::Dropped => Outcome::Dropped,
     }
+}
+
+/// An error as it is noted. It may quote all that was signed: the client knows that, and nobody else
+/// should.
+fn without_secrets(
+    journal: &mut Journal,
+    seq: usize,
+    request: &Request,
+    action: &str,
+    mut error: ApiError,
+) -> ApiError {
+    let pairs = all_pairs(request);
+    let others = || {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), Some(value.as_str())))
+    };
+    for (name, value) in &pairs {
+        let mut shown = Value::String(value.clone());
+        match may_be_secret(action, name, others()) {
+            true => shown = MASKED.into(),
+            false => journal.hide(&mut shown, Common::Stays),
+        }
+        if let Some(shown) = shown.as_str().filter(|shown| shown != value) {
+            // As it stands in a query, and in a string to sign that has the query in it.
+            let once = |value: &str| format!("{}={}", encode(name), encode(value));
+            let (before, after) = (once(value), once(shown));
+            error.message = error.message.replace(&before, &after);
+            error.message = error.message.replace(&encode(&before), &encode(&after));
+        }
+    }
+    let headers = request.headers.iter();
+    let secret = headers.filter(|(name, _)| may_be_secret(action, name, others()));
+    let values: Vec<String> = secret.map(|(_, value)| value.trim().to_owned()).collect();
+    journal.also_given(seq, values);
+    error
 }
 
 /// The answer to a request whose body is above `limit` bytes. The rest of it is not looked at: the

@@ -6,28 +6,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::http::Request;
 use crate::error::ApiError;
 use crate::params::pairs;
+use crate::secrets::percent_encoded as encode;
 use crate::state::ram::{AccessKey, Ram};
 
 /// How far the date of a request may be from the wall clock.
 const SKEW: SignedDuration = SignedDuration::from_mins(15);
-
-/// RFC 3986: these stay as they are.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
-
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
-}
 
 fn refuse(status: u16, code: &str, message: impl Into<String>) -> ApiError {
     ApiError::new(status, code, message)

@@ -41,6 +41,11 @@ impl Engine {
         let mut bound = Map::new();
         let mut defaults = Vec::new();
         for (name, declaration) in declared {
+            if declaration.is_masked() {
+                for value in given.get(name).iter().chain(&declaration.default.as_ref()) {
+                    self.store.add_unsaid(value);
+                }
+            }
             let value = match given.get(name) {
                 Some(value) if !value.is_null() => {
                     let given =
@@ -49,7 +54,7 @@ impl Engine {
                         .check(name, given)
                         .map_err(|e| ApiError::new(400, "InvalidParameter", e))?;
                     self.store
-                        .add_converted(value, &checked)
+                        .add_converted(host, value, &checked)
                         .map_err(|e| bad_parameter(name, &e))?;
                     checked
                 }
@@ -75,7 +80,7 @@ impl Engine {
             let resolved = resolver.resolve(&bound[&name]);
             let derived = std::mem::take(&mut resolver.derived);
             self.store
-                .add_derived(derived)
+                .add_derived(host, derived)
                 .map_err(|e| bad_parameter(&name, &e))?;
             // What only exists once the execution runs is resolved where it is used.
             if let Ok(value) = resolved {
@@ -83,7 +88,7 @@ impl Engine {
                     .check_default(&name, value.clone())
                     .map_err(|e| ApiError::new(400, "InvalidParameter", e))?;
                 self.store
-                    .add_converted(&value, &checked)
+                    .add_converted(host, &value, &checked)
                     .map_err(|e| bad_parameter(&name, &e))?;
                 bound.insert(name, checked);
             }
@@ -111,7 +116,7 @@ impl Engine {
         let resolved = resolver.resolve(given);
         let derived = std::mem::take(&mut resolver.derived);
         self.store
-            .add_derived(derived)
+            .add_derived(host, derived)
             .map_err(|e| bad_parameter(name, &e))?;
         resolved.map_err(|e| bad_parameter(name, &e))
     }

@@ -3,15 +3,11 @@
 //! writes a message only marks the value, and it is cut off when the message is kept or answered,
 //! after everything encrypted was taken out.
 
+use crate::secrets::{CUT, KEPT};
+
 /// Around what is to be cut off. Unicode keeps them for uses inside of a program.
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
-
-/// Marks where a text was cut off. An encrypted value is hidden up to it, too.
-pub(super) const CUT: char = '…';
-
-/// Characters of a text that is cut off.
-pub(super) const KEPT: usize = 120;
 
 /// A value for a message, of which the beginning is kept where it is long.
 pub(super) fn shorten(text: &str) -> String {

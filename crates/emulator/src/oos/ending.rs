@@ -275,7 +275,7 @@ impl Engine {
                     .map_err(|e| if secret { UNSHOWN.to_owned() } else { e })?;
                 let value = collect(declared.unwrap_or(Kind::String), found);
                 if secret {
-                    self.store.add_derived(derived(answer, &value))?;
+                    self.store.add_derived(host, derived(answer, &value))?;
                 }
                 value
             };
@@ -318,7 +318,7 @@ impl Engine {
                 )
             }),
         }?;
-        self.store.add_converted(&given, &made)?;
+        self.store.add_converted(host, &given, &made)?;
         Ok(made)
     }
 }

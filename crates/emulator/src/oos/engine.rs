@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
 
 use super::execution::Execution;
 use super::kept::Kept;
@@ -13,6 +12,7 @@ use super::public;
 use super::records::Record;
 use super::store::Store;
 use super::template::Version;
+use crate::client_tokens::ClientTokens;
 
 /// Something to do at its time.
 #[derive(Debug, Clone)]
@@ -33,8 +33,8 @@ pub(super) enum Due {
     Cancel { execution: String },
 }
 
-/// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
-pub(super) type Tokens = BTreeMap<(String, String, String), ([u8; 32], Value)>;
+/// Stored answers to `StartExecution` by (account, region, token).
+pub(super) type Tokens = ClientTokens<(String, String, String)>;
 
 /// What a root and the executions below it have used up, and those that their templates started.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +49,37 @@ pub(super) struct Family {
     pub(super) over: Option<String>,
 }
 
+/// How much was done at the instant that the clock shows. What is too much for one instant is done at the
+/// next: between two of them whoever owns the cloud answers others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pace {
+    instant: Option<Timestamp>,
+    done: usize,
+}
+
+impl Pace {
+    /// Task runs, and steps of them, that are done at one instant: what the largest loops (1,000 items, all at once)
+    /// need. A loop that starts its items does not stop half way.
+    pub(super) const MOST: usize = 3_000;
+    /// How much later the rest is done.
+    pub(super) const REST: SignedDuration = SignedDuration::from_millis(1);
+
+    pub(super) fn count(&mut self) {
+        self.done += 1;
+    }
+
+    /// Whether the rest has to wait for the next instant.
+    pub(super) fn is_spent(&mut self, now: Timestamp) -> bool {
+        if self.instant != Some(now) {
+            *self = Self {
+                instant: Some(now),
+                done: 0,
+            };
+        }
+        self.done >= Self::MOST
+    }
+}
+
 /// All executions and templates, in all regions.
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
@@ -61,6 +92,7 @@ pub struct Engine {
     /// What is due, by time and then in the order in which it was asked for.
     pub(super) agenda: BTreeMap<(Timestamp, u64), Due>,
     pub(super) sequence: u64,
+    pub(super) pace: Pace,
     pub(super) tokens: Tokens,
     /// What each root and the executions below it have used up, by root.
     pub(super) families: BTreeMap<String, Family>,

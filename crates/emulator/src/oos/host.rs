@@ -7,6 +7,7 @@ use super::package::{Installed, Package};
 use super::switches::OosSwitches;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::secrets::Kind;
 
 /// On whose behalf a call is made. Permission checks and `ExecutedBy` go by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +61,14 @@ pub trait Host {
     fn missing(&mut self, _what: &[String]) {}
     /// Notes a message that a template would send, without secrets.
     fn notified(&mut self, _caller: &Caller, _region: &str, _message: &Params) {}
+    /// What a secret says besides: it may be the id of something that is there.
+    fn meaning(&self, _secret: &str) -> Kind {
+        Kind::Rare
+    }
     /// A value that must not show in the journal.
-    fn keep_secret(&mut self, _value: &str) {}
+    fn keep_secret(&mut self, _value: &str, _kind: Kind) {}
+    /// A value that must not show in messages of the journal.
+    fn keep_unsaid(&mut self, _value: &str) {}
     /// The regions that have OOS.
     fn regions(&self) -> Vec<String> {
         Vec::new()

@@ -47,6 +47,18 @@ impl Library {
         self.templates.is_empty()
     }
 
+    /// What is written in all of them.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &str> {
+        self.templates
+            .values()
+            .map(|version| version.content.as_str())
+    }
+
+    /// The names of all of them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.templates.keys()
+    }
+
     pub(super) fn templates(&self) -> &BTreeMap<String, Arc<Version>> {
         &self.templates
     }

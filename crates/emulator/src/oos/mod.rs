@@ -20,6 +20,7 @@ mod kept;
 mod keys;
 mod library;
 mod loops;
+mod members;
 mod missing;
 mod names;
 mod near;
@@ -42,6 +43,7 @@ mod table;
 mod tags;
 mod template;
 mod templates;
+mod tokens;
 mod trigger;
 mod trigger_state;
 mod view;
@@ -55,6 +57,7 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::params::Params;
+use engine::Pace;
 
 pub(crate) use engine::Engine;
 pub(crate) use events::problem as event_problem;
@@ -63,13 +66,13 @@ pub(crate) use host::Host;
 pub use library::Library;
 pub(crate) use package::{Installed, Package, PackageVersion};
 pub(crate) use reads::region_name;
-pub(crate) use store::hide;
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
     Taken,
 };
 pub(crate) use table::ACTIONS;
+pub(crate) use tokens::tokens;
 pub use trigger_state::TriggerKind;
 
 /// Whether the engine answers an action.
@@ -90,6 +93,8 @@ impl Engine {
         action: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
+        // Others were answered before this call.
+        self.pace = Pace::default();
         self.drain(host);
         let answer = self.answer(host, caller, region, action, params);
         self.drain(host);

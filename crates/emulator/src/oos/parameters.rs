@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::cut::shorten;
 use super::jq;
+use super::members::members;
 use crate::params::exact;
+use crate::secrets::{Common, Kind as Meaning, Secrets};
 
 /// The types that a parameter or output may declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +141,19 @@ impl Declaration {
 
     /// Checks a value and gives it in the declared type.
     pub(super) fn check(&self, name: &str, value: Value) -> Result<Value, String> {
+        if !self.is_masked() {
+            return self.checked(name, value);
+        }
+        let mut secrets = Secrets::default();
+        keep(&value, &mut |text| secrets.add(text, Meaning::Rare));
+        self.checked(name, value).map_err(|why| {
+            let mut why = json!(why);
+            secrets.hide(&mut why, Common::Said);
+            why.as_str().unwrap_or_default().to_owned()
+        })
+    }
+
+    fn checked(&self, name: &str, value: Value) -> Result<Value, String> {
         let given = value.clone();
         let value = self.kind.coerce(value).ok_or_else(|| {
             let of_json = matches!(self.kind, Kind::List | Kind::Json | Kind::Number);
@@ -226,6 +241,22 @@ impl Declaration {
             Value::Array(allowed.clone()),
             shorten(&value.to_string())
         ))
+    }
+}
+
+/// Tells of each text in a value that may not be shown, and of the spelling of the value itself.
+pub(super) fn keep(value: &Value, told: &mut dyn FnMut(&str)) {
+    match value {
+        Value::String(text) => {
+            for member in members(text) {
+                told(&member);
+            }
+            told(text);
+        }
+        Value::Number(number) => told(&number.to_string()),
+        Value::Array(list) => list.iter().for_each(|value| keep(value, told)),
+        Value::Object(map) => map.values().for_each(|value| keep(value, told)),
+        Value::Bool(_) | Value::Null => {}
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::ending::Ending;
-use super::engine::{Due, Engine};
+use super::engine::{Due, Engine, Pace};
 use super::execution::{Execution, Log, Pause, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
 use super::host::Host;
@@ -36,13 +36,20 @@ impl Engine {
         host.wake_at(at);
     }
 
-    /// Does everything that is due.
+    /// Does what is due, as much of it as one instant may have.
     pub(super) fn drain(&mut self, host: &mut dyn Host) {
         let now = host.now();
         while let Some(entry) = self.agenda.first_entry() {
             if entry.key().0 > now {
                 break;
             }
+            if self.pace.is_spent(now) {
+                let rest = now.checked_add(Pace::REST).unwrap_or(now);
+                host.wake_at(rest);
+                self.tell_derived(host);
+                return;
+            }
+            self.pace.count();
             match entry.remove() {
                 Due::Advance { execution } => self.advance(host, &execution),
                 Due::Step {
@@ -203,6 +210,7 @@ impl Engine {
             return 0;
         };
         execution.runs += 1;
+        self.pace.count();
         let number = execution.tasks.len();
         execution.tasks.push(Task {
             id: format!("{id}.t{:04}", number + 1),
@@ -255,14 +263,18 @@ impl Engine {
         let value = resolver.resolve(value);
         // Before the error is told, which may show them.
         let derived = std::mem::take(&mut resolver.derived);
-        self.store.add_derived(derived)?;
+        self.store.add_derived(host, derived)?;
         value
     }
 
     /// Lets the journal know what was made of encrypted parameters.
     pub(super) fn tell_derived(&mut self, host: &mut dyn Host) {
         for text in self.store.take_untold() {
-            host.keep_secret(&text);
+            let kind = host.meaning(&text);
+            host.keep_secret(&text, kind);
+        }
+        for text in self.store.take_unsaid() {
+            host.keep_unsaid(&text);
         }
     }
 
@@ -279,7 +291,7 @@ impl Engine {
         let mut resolver = Resolver::new(&scope);
         let holds = resolver.holds(when);
         let derived = std::mem::take(&mut resolver.derived);
-        self.store.add_derived(derived)?;
+        self.store.add_derived(host, derived)?;
         holds
     }
 

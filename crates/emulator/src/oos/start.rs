@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::binding::start_scope;
 use super::engine::{Due, Engine};
@@ -16,6 +15,7 @@ use super::request::{bad_parameter, json_parameter, optional_text};
 use super::switches::{SafetyCheckDefault, Taken};
 use super::template::Version;
 use super::view;
+use crate::client_tokens::{self, Fingerprint};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -37,8 +37,8 @@ impl Engine {
                     "must be at most 64 ASCII characters",
                 ));
             }
-            if let Some((first, answer)) = self.tokens.get(key) {
-                if *first == fingerprint {
+            if let Some((is_same, answer)) = self.tokens.answer(key, &fingerprint) {
+                if is_same {
                     return Ok(answer.clone());
                 }
                 return Err(ApiError::new(
@@ -63,7 +63,7 @@ impl Engine {
         let id = self.create(host, region, template, given, new)?;
         let answer = json!({ "Execution": view::started(&self.executions[&id]) });
         if let Some(key) = key {
-            self.tokens.insert(key, (fingerprint, answer.clone()));
+            self.tokens.keep(key, fingerprint, answer.clone());
         }
         Ok(answer)
     }
@@ -90,18 +90,11 @@ impl Engine {
             Self::tell_missing(host, &missing)?;
             return Ok(template);
         }
-        if params.contains_key("TemplateURL") {
-            return Err(ApiError::new(
-                400,
-                "UnsupportedParameter",
-                "TemplateURL is not supported by this emulator; pass TemplateContent.",
-            ));
-        }
         let name = optional_text(params, "TemplateName")?.ok_or_else(|| {
             ApiError::new(
                 400,
                 "MissingParameter",
-                "TemplateName is mandatory for this action.",
+                "TemplateName is mandatory for this action, unless TemplateContent is given.",
             )
         })?;
         let version = optional_text(params, "TemplateVersion")?;
@@ -297,7 +290,7 @@ impl Engine {
 
 /// All parameters that must agree when a client token is used again. Protocol parameters change
 /// with every request and do not count.
-fn fingerprint(params: &Params) -> [u8; 32] {
+fn fingerprint(params: &Params) -> Fingerprint {
     const PROTOCOL: &[&str] = &[
         "Action",
         "Version",
@@ -311,10 +304,6 @@ fn fingerprint(params: &Params) -> [u8; 32] {
         "AccessKeyId",
         "SecurityToken",
     ];
-    let kept: Map<String, Value> = params
-        .iter()
-        .filter(|(name, _)| !PROTOCOL.contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    Sha256::digest(Value::Object(kept).to_string()).into()
+    let kept = params.iter();
+    client_tokens::fingerprint(kept.filter(|(name, _)| !PROTOCOL.contains(&name.as_str())))
 }

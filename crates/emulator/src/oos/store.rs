@@ -6,20 +6,17 @@ mod reads;
 
 pub(in crate::oos) use api::is_store_action;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::cut::{CUT, KEPT, cut};
+use super::cut::cut;
 use super::execution::time_text;
-
-/// What stands in place of an encrypted value.
-pub(super) const HIDDEN: &str = "******";
+use super::host::Host;
+use super::members::members;
+use super::parameters::keep;
+use crate::secrets::{Common, HIDDEN, Kind, SHORT, Secrets, encoded};
 
 /// One value that a parameter had.
 #[derive(Debug, Clone)]
@@ -50,15 +47,51 @@ pub(super) struct Parameter {
 pub(super) struct Store {
     parameters: BTreeMap<(String, bool, String), Parameter>,
     /// Every encrypted value there ever was, and what functions made of one: none may show.
-    secrets: BTreeSet<String>,
+    secrets: Secrets,
     /// How many of them functions made.
     derived: usize,
     /// Those that the journal does not know of yet.
     untold: Vec<String>,
+    /// Values of parameters with `NoEcho`: executions show them, messages do not.
+    unsaid: Secrets,
+    /// Those of them that the journal does not know of yet.
+    unsaid_untold: Vec<String>,
 }
 
 /// Most texts that functions may make of encrypted values: each is looked for in whatever is shown.
 const MAX_DERIVED: usize = 1_000;
+
+/// Members of answers that hold executions, tasks and lines of logs.
+const ROWS: &[&str] = &[
+    "Execution",
+    "Executions",
+    "TaskExecutions",
+    "CurrentTasks",
+    "ExecutionLogs",
+    "Invocations",
+];
+
+/// Members of these that no template computes.
+const PLAIN: &[&str] = &[
+    "AccountId",
+    "Category",
+    "ExecutedBy",
+    "ExecutionId",
+    "LoopMode",
+    "Mode",
+    "ParentExecutionId",
+    "ParentTaskExecutionId",
+    "ResourceStatus",
+    "SafetyCheck",
+    "Status",
+    "TaskAction",
+    "TaskExecutionId",
+    "TaskName",
+    "TemplateId",
+    "TemplateName",
+    "TemplateVersion",
+    "WaitingStatus",
+];
 
 impl Store {
     /// The tags of the ordinary or the encrypted parameters of a region, by name.
@@ -135,11 +168,15 @@ impl Store {
 
     /// Whether an encrypted value, or what was made of one, is in a value, also as base64.
     pub(super) fn is_in(&self, value: &Value) -> bool {
-        are_in(&self.secrets, value)
+        self.secrets.is_in(value)
     }
 
     /// Notes what was made of an encrypted value, so that it shows nowhere either.
-    pub(super) fn add_derived(&mut self, texts: BTreeSet<String>) -> Result<(), String> {
+    pub(super) fn add_derived(
+        &mut self,
+        host: &dyn Host,
+        texts: BTreeSet<String>,
+    ) -> Result<(), String> {
         // A text may be a list or a structure in JSON, which is then read as one.
         let within: Vec<String> = texts.iter().flat_map(|text| members(text)).collect();
         for text in texts.into_iter().chain(within) {
@@ -152,16 +189,21 @@ impl Store {
                 ));
             }
             self.derived += 1;
-            self.untold.push(text.clone());
-            self.secrets.insert(text);
+            self.secrets.add(&text, host.meaning(&text));
+            self.untold.push(text);
         }
         Ok(())
     }
 
     /// As `add_derived`, for a value that was read as one of another type.
-    pub(super) fn add_converted(&mut self, given: &Value, made: &Value) -> Result<(), String> {
+    pub(super) fn add_converted(
+        &mut self,
+        host: &dyn Host,
+        given: &Value,
+        made: &Value,
+    ) -> Result<(), String> {
         match given != made && self.is_in(given) {
-            true => self.add_derived(derived(given, made)),
+            true => self.add_derived(host, derived(given, made)),
             false => Ok(()),
         }
     }
@@ -170,24 +212,52 @@ impl Store {
     /// show.
     pub(super) fn takes_apart(&self, text: &str) -> bool {
         let mut shown = json!(text);
-        self.hide(&mut shown);
-        shown != json!(text)
+        self.secrets
+            .replace(&mut shown, Common::Each, &|_| HIDDEN.to_owned())
     }
 
     /// A message as it is kept and answered: without encrypted values, and with long ones cut off.
     pub(super) fn told(&self, message: &str) -> String {
         let mut message = json!(message);
-        self.hide(&mut message);
+        self.secrets.hide(&mut message, Common::Said);
+        self.unsaid.hide(&mut message, Common::Said);
         cut(message.as_str().unwrap_or_default())
+    }
+
+    /// Notes the value of a parameter with `NoEcho`.
+    pub(super) fn add_unsaid(&mut self, value: &Value) {
+        keep(value, &mut |text| {
+            if !self.unsaid.contains(text) {
+                self.unsaid.add(text, Kind::Rare);
+                self.unsaid_untold.push(text.to_owned());
+            }
+        });
+    }
+
+    pub(super) fn take_unsaid(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unsaid_untold)
     }
 
     pub(super) fn take_untold(&mut self) -> Vec<String> {
         std::mem::take(&mut self.untold)
     }
 
-    /// Takes every encrypted value out of what an answer shows.
+    /// Takes every encrypted value out of what an answer shows. By some members clients go on: a secret
+    /// that is an ordinary word is not meant there.
     pub(super) fn hide(&self, value: &mut Value) {
-        hide(&self.secrets, value);
+        match value {
+            Value::Array(list) => list.iter_mut().for_each(|value| self.hide(value)),
+            Value::Object(map) => {
+                for (name, value) in map {
+                    match name.as_str() {
+                        name if ROWS.contains(&name) => self.hide(value),
+                        name if PLAIN.contains(&name) => self.secrets.hide(value, Common::Stays),
+                        _ => self.secrets.hide(value, Common::Each),
+                    }
+                }
+            }
+            value => self.secrets.hide(value, Common::Each),
+        }
     }
 }
 
@@ -231,27 +301,6 @@ fn texts(value: &Value) -> BTreeSet<String> {
     found
 }
 
-/// The texts and long numbers in a text that is a list or a structure in JSON. Names of members say too little to be hidden, and so
-/// does what is short.
-pub(super) fn members(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<Value> = match serde_json::from_str(text) {
-        Ok(value @ (Value::Array(_) | Value::Object(_))) => vec![value],
-        _ => return found,
-    };
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Array(list) => open.extend(list),
-            Value::Object(map) => open.extend(map.into_iter().map(|(_, value)| value)),
-            Value::String(text) => found.extend([text]),
-            Value::Number(number) => found.extend([number.to_string()]),
-            Value::Bool(_) | Value::Null => {}
-        }
-    }
-    found.retain(|text| text.len() >= SHORT);
-    found
-}
-
 /// The texts of `made` that were computed from `given`: those that it did not hold already. What says
 /// no more than yes or no is not counted.
 pub(super) fn derived(given: &Value, made: &Value) -> BTreeSet<String> {
@@ -261,168 +310,6 @@ pub(super) fn derived(given: &Value, made: &Value) -> BTreeSet<String> {
         .into_iter()
         .filter(|text| !known.contains(text) && !says_nothing(text))
         .collect()
-}
-
-/// Replaces whatever of `secrets` is in the texts of a value. A short secret is replaced where it is
-/// a whole text, also inside of JSON: anywhere else it would take words apart that are none.
-pub(crate) fn hide(secrets: &BTreeSet<String>, value: &mut Value) {
-    if secrets.is_empty() {
-        return;
-    }
-    // A part of a value may be among them: it must not take the value apart before the value is found.
-    let mut ordered: Vec<&str> = secrets.iter().map(String::as_str).collect();
-    ordered.sort_by_key(|secret| Reverse(secret.len()));
-    hide_all(&ordered, value);
-}
-
-fn hide_all(secrets: &[&str], value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            let json = text.starts_with(['{', '[']).then(|| text.clone());
-            for secret in secrets {
-                hide_one(secret, text);
-            }
-            // A number, or a truth, stands there without quotes: clients read the rest of it as JSON.
-            if let Some(before) = json
-                && *text != before
-                && serde_json::from_str::<IgnoredAny>(text).is_err()
-                && let Ok(mut parsed) = serde_json::from_str::<Value>(&before)
-            {
-                hide_all(secrets, &mut parsed);
-                *text = parsed.to_string();
-            }
-            if text.contains(CUT) {
-                for secret in secrets {
-                    hide_beginning(secret, text);
-                }
-            }
-            hide_encoded(secrets, text);
-        }
-        Value::Number(number) => {
-            let text = number.to_string();
-            if text.len() >= SHORT && secrets.contains(&text.as_str()) {
-                *value = json!(HIDDEN);
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(|value| hide_all(secrets, value)),
-        Value::Object(map) => {
-            let named = map
-                .keys()
-                .any(|key| secrets.iter().any(|secret| key.contains(secret)));
-            if named {
-                *map = std::mem::take(map)
-                    .into_iter()
-                    .map(|(mut key, value)| {
-                        secrets.iter().for_each(|secret| hide_one(secret, &mut key));
-                        (key, value)
-                    })
-                    .collect();
-            }
-            map.values_mut().for_each(|value| hide_all(secrets, value));
-        }
-        _ => {}
-    }
-}
-
-const SHORT: usize = 4;
-
-/// Messages are cut off once or twice; whoever writes many marks gets no more work done for them.
-const MARKS: usize = 16;
-
-fn hide_one(secret: &str, text: &mut String) {
-    if text == secret {
-        HIDDEN.clone_into(text);
-        return;
-    }
-    // As JSON spells it, once and in a text of JSON inside of another.
-    let quoted = json!(secret).to_string();
-    let twice = json!(quoted).to_string();
-    let twice = &twice[1..twice.len() - 1];
-    let hidden_twice = json!(json!(HIDDEN).to_string()).to_string();
-    for (from, to) in [
-        (twice, &hidden_twice[1..hidden_twice.len() - 1]),
-        (quoted.as_str(), json!(HIDDEN).to_string().as_str()),
-    ] {
-        if text.contains(from) {
-            *text = text.replace(from, to);
-        }
-    }
-    if secret.len() >= SHORT {
-        for form in [
-            twice.trim_matches(['\\', '"']),
-            quoted.trim_matches('"'),
-            secret,
-        ] {
-            if !form.is_empty() && text.contains(form) {
-                *text = text.replace(form, HIDDEN);
-            }
-        }
-    }
-}
-
-/// The same where a text was cut off within the secret: its beginning stands before the mark.
-fn hide_beginning(secret: &str, text: &mut String) {
-    let quoted = json!(secret).to_string();
-    let twice = json!(quoted).to_string();
-    let forms = [
-        secret,
-        quoted[1..quoted.len() - 1].trim_end_matches('"'),
-        twice[1..twice.len() - 1].trim_matches(['\\', '"']),
-    ];
-    // From the end, so that what is replaced moves no mark that is still to come.
-    let marks: Vec<usize> = text
-        .rmatch_indices(CUT)
-        .take(MARKS)
-        .map(|(at, _)| at)
-        .collect();
-    for at in marks {
-        let head = &text[..at];
-        let beginnings = forms.iter().flat_map(|form| {
-            let ends = form
-                .char_indices()
-                .take(KEPT)
-                .map(|(i, c)| i + c.len_utf8());
-            ends.map(move |end| &form[..end])
-        });
-        let shown = beginnings
-            .filter(|beginning| beginning.len() >= SHORT && head.ends_with(beginning))
-            .map(str::len)
-            .max();
-        if let Some(shown) = shown {
-            text.replace_range(at - shown..at, HIDDEN);
-        }
-    }
-}
-
-/// Whatever of a text is base64 of another one, with that.
-fn encoded(text: &str) -> impl Iterator<Item = (&str, String)> {
-    let is_of_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
-    let words: BTreeSet<&str> = text
-        .split(move |c| !is_of_base64(c))
-        .filter(|word| word.len() >= SHORT && word.len().is_multiple_of(4))
-        .collect();
-    words.into_iter().filter_map(|word| {
-        let decoded = String::from_utf8(STANDARD.decode(word).ok()?).ok()?;
-        Some((word, decoded))
-    })
-}
-
-/// The same in whatever of a text is base64 of another, as commands, files and user data travel.
-fn hide_encoded(secrets: &[&str], text: &mut String) {
-    let hidden: Vec<(String, String)> = encoded(text)
-        .filter_map(|(word, decoded)| Some((word.to_owned(), hide_decoded(secrets, decoded)?)))
-        .collect();
-    for (word, hidden) in hidden {
-        *text = text.replace(&word, &hidden);
-    }
-}
-
-fn hide_decoded(secrets: &[&str], mut decoded: String) -> Option<String> {
-    let before = decoded.clone();
-    for secret in secrets {
-        hide_one(secret, &mut decoded);
-    }
-    (decoded != before).then(|| STANDARD.encode(decoded))
 }
 
 impl Parameter {

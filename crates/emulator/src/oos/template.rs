@@ -119,20 +119,24 @@ impl TaskSpec {
     }
 }
 
+/// The content of a template as a value, whatever it says.
+pub(super) fn value_of(content: &str) -> Result<Value, String> {
+    if content.len() > MAX_CONTENT {
+        return Err(format!("the template is longer than {MAX_CONTENT} bytes"));
+    }
+    match content.trim_start().starts_with('{') {
+        true => exact::read(content)
+            .or_else(|json| yaml::read(content, MAX_DEPTH).map_err(|_| json))
+            .map_err(|e| format!("the template is not valid JSON: {e}")),
+        false => yaml::read(content, MAX_DEPTH)
+            .map_err(|e| format!("the template is not valid YAML: {e}")),
+    }
+}
+
 impl Template {
     /// Reads a template. The error says what is wrong and where.
     pub(super) fn parse(content: &str) -> Result<Self, String> {
-        if content.len() > MAX_CONTENT {
-            return Err(format!("the template is longer than {MAX_CONTENT} bytes"));
-        }
-        let value: Value = if content.trim_start().starts_with('{') {
-            exact::read(content)
-                .or_else(|json| yaml::read(content, MAX_DEPTH).map_err(|_| json))
-                .map_err(|e| format!("the template is not valid JSON: {e}"))?
-        } else {
-            yaml::read(content, MAX_DEPTH)
-                .map_err(|e| format!("the template is not valid YAML: {e}"))?
-        };
+        let value = value_of(content)?;
         if depth(&value) > MAX_DEPTH {
             return Err(format!("the template nests deeper than {MAX_DEPTH}"));
         }

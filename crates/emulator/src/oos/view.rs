@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use super::engine::Engine;
 use super::execution::{Execution, Pause, Task, time_text};
 use super::records;
-use super::store::HIDDEN;
 use super::switches::OosSwitches;
 use super::template::Version;
 use super::trigger_state::Trigger;
+use crate::secrets::HIDDEN;
 
 fn date(at: Option<Timestamp>) -> String {
     at.map(time_text).unwrap_or_default()

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::compare::{Difference, is_hex, is_uuid};
 use super::format::{self, RecordingError};
+use super::scene::STAND_IN;
+use crate::secrets::HIDDEN;
 use crate::state::call::Service;
 use crate::state::journal::Entry;
 
@@ -257,16 +259,21 @@ fn strip(value: &mut Value, names: &BTreeSet<String>) {
 }
 
 /// A text with `*` for what is another in each run: ids that the emulator made up (`exec-` and 16
-/// hexadecimal digits), and UUIDs.
+/// hexadecimal digits), UUIDs, and secrets, for which a recording has stand-ins and a journal stars.
 fn normal(text: &str) -> String {
+    let text = text.replace(HIDDEN, "*");
     let mut normal = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while !rest.is_empty() {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(end);
         match word.rsplit_once('-') {
             _ if is_uuid(word) => normal.push('*'),
+            Some((secret, _)) if secret.ends_with(STAND_IN) => {
+                normal.push_str(secret.trim_end_matches(STAND_IN));
+                normal.push('*');
+            }
             Some((prefix, id)) if is_hex(id, 16) => {
                 normal.push_str(prefix);
                 normal.push_str("-*");

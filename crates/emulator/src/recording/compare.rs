@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::secrets::HIDDEN;
+
 /// As much of a value as a line shows.
 const SHOWN: usize = 160;
 
@@ -65,7 +67,11 @@ pub(super) fn first(recorded: &Value, came: &Value) -> Option<Difference> {
 fn look(recorded: &Value, came: &Value, path: &mut Vec<String>) -> Option<(String, String)> {
     match (recorded, came) {
         (Value::Object(old), Value::Object(new)) => old.iter().find_map(|(name, old)| {
-            let found = match new.get(name) {
+            let named = |other: &&String| fits(name, other) || fits(other, name);
+            let hidden = || new.get(new.keys().find(named)?);
+            let found = match new.get(name).or_else(hidden) {
+                // What is hashed is compared where it is shown, and a recording has stand-ins in it.
+                Some(_) if name == "Hash" => return None,
                 Some(new) => look(old, new, path)?,
                 None => (shown(old), "nothing".to_owned()),
             };
@@ -82,9 +88,50 @@ fn look(recorded: &Value, came: &Value, path: &mut Vec<String>) -> Option<(Strin
             within.or_else(|| (old.len() != new.len()).then(|| (entries(old), entries(new))))
         }
         _ if recorded == came => None,
+        // The other run has something else for a secret, or had no secret there.
+        (Value::String(old), new) if old == HIDDEN && !new.is_null() => None,
+        (old, Value::String(new)) if new == HIDDEN && !old.is_null() => None,
+        (Value::String(old), Value::String(new)) if fits(old, new) || fits(new, old) => None,
         // Another version may make more or fewer requests on the way.
         (Value::String(old), Value::String(new)) if without_ids(old) == without_ids(new) => None,
         _ => Some((shown(recorded), shown(came))),
+    }
+}
+
+/// Whether a text with hidden secrets may be another one.
+pub(super) fn fits(pattern: &str, text: &str) -> bool {
+    if !pattern.contains(HIDDEN) {
+        return false;
+    }
+    // A number that is hidden in JSON got quotes.
+    let quotes: [&[char]; 2] = [&['"', '\\'], &[]];
+    quotes.into_iter().any(|quotes| {
+        let mut parts = pattern.split(HIDDEN).map(|part| part.trim_matches(quotes));
+        let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
+            return false;
+        };
+        let mut parts = parts.peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return rest.ends_with(part);
+            }
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        true
+    }) || text.contains(HIDDEN) && {
+        // Both hide something, and not in the same places: what is before the first and behind the last one is compared.
+        let ends = |text: &str| {
+            let first = text.split(HIDDEN).next().unwrap_or_default().len();
+            let last = text.rsplit(HIDDEN).next().unwrap_or_default().len();
+            (first, last)
+        };
+        let ((a, z), (b, y)) = (ends(pattern), ends(text));
+        let (head, tail) = (a.min(b), z.min(y));
+        pattern.as_bytes()[..head] == text.as_bytes()[..head]
+            && pattern.as_bytes()[pattern.len() - tail..] == text.as_bytes()[text.len() - tail..]
     }
 }
 
@@ -124,6 +171,34 @@ pub(super) fn is_uuid(word: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_hidden_in_one_may_be_anything_in_the_other() {
+        let hidden = |one: Value, other: Value| {
+            let alike = first(&one, &other).is_none();
+            assert_eq!(first(&other, &one).is_none(), alike, "{one} {other}");
+            alike
+        };
+        for (one, other) in [
+            (json!("******"), json!("asg-small")),
+            (json!("******"), json!(5)),
+            (json!("x-******-y"), json!("x-a-y")),
+            (json!("******-a-******"), json!("b-a-c")),
+            (json!(r#"{"o":"******","p":1}"#), json!(r#"{"o":7,"p":1}"#)),
+            (json!("a ****** c d"), json!("a b c ******")),
+        ] {
+            assert!(hidden(one.clone(), other.clone()), "{one} {other}");
+        }
+        for (one, other) in [
+            (json!("x-******-y"), json!("x-a-z")),
+            (json!("x-******-y"), json!("x-y")),
+            (json!("a ****** c"), json!("b ****** c")),
+            (json!({"a": "******"}), json!({"a": null})),
+            (json!("***"), json!("a")),
+        ] {
+            assert!(!hidden(one.clone(), other.clone()), "{one} {other}");
+        }
+    }
 
     #[test]
     fn the_first_difference_is_named_and_more_members_are_none() {

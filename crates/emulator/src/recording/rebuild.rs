@@ -10,6 +10,7 @@ use super::scene::Scene;
 use crate::cloud::Cloud;
 use crate::control;
 use crate::fixture::Fixture;
+use crate::secrets::Common;
 
 /// By kind and id.
 pub(super) type Rows = BTreeMap<String, BTreeMap<String, Value>>;
@@ -45,6 +46,15 @@ pub(super) fn changes(start: &mut Cloud, end: &mut Cloud) -> Rows {
             .filter(|(id, row)| old.remove(id).as_ref() != Some(row))
             .collect();
         new.extend(old.into_keys().map(|id| (id, Value::Null)));
+        // What is compared is what there is: the start knows nothing of secrets.
+        let mut new: BTreeMap<String, Value> = new
+            .into_iter()
+            .map(|(id, row)| (end.world.journal.name(&id), row))
+            .collect();
+        for row in new.values_mut() {
+            // OOS has taken out by itself what executions have of a secret that is a word.
+            end.world.journal.hide(row, Common::Whole);
+        }
         if !new.is_empty() {
             changed.insert(kind, new);
         }
@@ -54,10 +64,8 @@ pub(super) fn changes(start: &mut Cloud, end: &mut Cloud) -> Rows {
 
 fn rows(cloud: &mut Cloud) -> Rows {
     let executions = cloud.root_executions();
-    let mut state = control::state(cloud);
-    let mut hidden = Value::Array(executions);
-    cloud.world.journal.hide(&mut hidden);
-    state["executions"] = hidden;
+    let mut state = control::state(&cloud.world.resources, cloud.now());
+    state["executions"] = Value::Array(executions);
     let Value::Object(kinds) = state else {
         return Rows::new();
     };

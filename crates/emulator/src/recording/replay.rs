@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Difference, first, shown};
+use super::compare::{Difference, first, fits, shown};
 use super::format::{Recorded, Recording, RecordingError};
 use super::rebuild;
 use super::scene::digest;
@@ -71,7 +71,7 @@ pub fn replay(recording: &Recording) -> Result<Verdict, RecordingError> {
         if call.by_oos || call.by_script {
             continue;
         }
-        let Some((again, is_masked)) = call_of(recorded, &mut stand_ins) else {
+        let Some((again, is_masked)) = call_of(recorded, &mut stand_ins, &cloud) else {
             verdict.refused += 1;
             continue;
         };
@@ -126,12 +126,13 @@ fn apply(
 
 /// A recorded call as it is made again, and whether a secret is missing in it. `None` for one that
 /// was refused before it was known who called what.
-fn call_of(recorded: &Recorded, stand_ins: &mut StandIns) -> Option<(Call, bool)> {
+fn call_of(recorded: &Recorded, stand_ins: &mut StandIns, cloud: &Cloud) -> Option<(Call, bool)> {
     let entry = &recorded.call;
     if entry.principal.is_empty() {
         return None;
     }
-    let (params, masked) = stand_ins.give(recorded);
+    let (params, masked) =
+        stand_ins.give(recorded, |digest| cloud.world.word_of(entry.seq, digest));
     let call = Call {
         caller: Caller {
             principal: entry.principal.clone(),
@@ -216,7 +217,8 @@ fn answers(old: &Recorded, new: &Recorded, same_version: bool) -> (Option<Differ
             }
             None => (None, true),
         },
-        _ if !same_version => (None, false),
+        // What a secret stands for may have another length.
+        _ if !same_version || a.hidden || b.hidden => (None, false),
         _ => {
             let digest = |of: &str| format!("one with the SHA-256 {of}");
             let found = Difference::new(
@@ -275,6 +277,19 @@ fn consequence(a: &Entry, b: &Entry) -> Option<Difference> {
         .then(|| Difference::new(place(a), outcome(a), outcome(b)))
 }
 
+/// The id among others that is this one, of which a secret may be hidden in one of the two.
+fn same<'a>(id: &'a str, others: &'a BTreeMap<String, Value>) -> Option<&'a str> {
+    let hidden = || {
+        others
+            .keys()
+            .find(|other| fits(id, other) || fits(other, id))
+    };
+    match others.contains_key(id) {
+        true => Some(id),
+        false => hidden().map(String::as_str),
+    }
+}
+
 /// What has changed by the end.
 fn compare_ends(recording: &Recording, now: &Recording, verdict: &mut Verdict) {
     let unchanged = "as at the start".to_owned();
@@ -287,7 +302,7 @@ fn compare_ends(recording: &Recording, now: &Recording, verdict: &mut Verdict) {
         let new = now.changes.get(kind).unwrap_or(&none);
         let place = |id: &str| format!("at the end, {kind} {id}");
         for (id, a) in old {
-            let found = match new.get(id) {
+            let found = match same(id, new).and_then(|id| new.get(id)) {
                 Some(b) => first(a, b).map(|found| Difference {
                     place: format!("{}: {}", place(id), found.place),
                     ..found
@@ -296,7 +311,7 @@ fn compare_ends(recording: &Recording, now: &Recording, verdict: &mut Verdict) {
             };
             verdict.differences.extend(found);
         }
-        for (id, b) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
+        for (id, b) in new.iter().filter(|(id, _)| same(id, old).is_none()) {
             verdict
                 .differences
                 .push(Difference::new(place(id), unchanged.clone(), shown(b)));

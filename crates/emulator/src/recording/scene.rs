@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::plain;
 use crate::fixture::{self, Fixture, FixtureError};
+use crate::oos::tokens;
+use crate::secrets::{Common, Kind, Secrets, without_tokens};
+use crate::state::journal::{MASKED, given_secrets, is_secret};
 use crate::state::recorder;
 
 /// What stands for secrets that no call has as a parameter.
@@ -70,18 +73,47 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// As it is written: without what templates have that is no matter of everybody.
+    pub(super) fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        for template in &mut shown.templates {
+            let mut content = Value::String(std::mem::take(&mut template.content));
+            without_tokens_of_messages(&mut content);
+            template.content = content.as_str().unwrap_or_default().to_owned();
+        }
+        shown
+    }
+}
+
+/// Takes tokens in addresses, and passwords and headers of messages, out of the text of a template.
+fn without_tokens_of_messages(content: &mut Value) {
+    let mut secrets = Secrets::default();
+    for token in content.as_str().map(tokens).unwrap_or_default() {
+        secrets.add(&token, Kind::Rare);
+    }
+    without_tokens(content);
+    secrets.replace(content, Common::Stays, &|_| MASKED.to_owned());
+}
+
 /// By which a fixture is told from another.
 pub(crate) fn digest(text: &str) -> String {
     recorder::digest(text.as_bytes())
 }
 
-/// Takes secrets out of a fixture: of AccessKeys, of temporary credentials and of OIDC providers.
-/// Tokens of the latter are numbered in their order, as the recorder does.
+/// Takes secrets out of a fixture: of AccessKeys, of temporary credentials, of OIDC providers and of calls
+/// that its events make. Those that calls have are numbered in their order, as the recorder does.
 fn hide(fixture: &mut Value) {
     let mut tokens = BTreeSet::new();
     for provider in list(fixture, "oidcProviders") {
         let own = list(provider, "tokens");
         tokens.extend(own.filter_map(|token| token["token"].as_str().map(str::to_owned)));
+    }
+    for call in calls(fixture) {
+        if let (Some(action), Some(params)) = (call["action"].as_str(), call["params"].as_object())
+        {
+            tokens.extend(given_secrets(action, params));
+        }
     }
     for principal in list(fixture, "principals") {
         for name in ["accessKeySecret", "securityToken"] {
@@ -95,6 +127,41 @@ fn hide(fixture: &mut Value) {
                 token["token"] = json!(stand_in(nth + 1));
             }
         }
+    }
+    let number = |secret: &str| tokens.iter().position(|known| known == secret);
+    for call in calls(fixture) {
+        let action = call["action"].as_str().unwrap_or_default().to_owned();
+        let Some(params) = call.get_mut("params").and_then(Value::as_object_mut) else {
+            continue;
+        };
+        let given = params.clone();
+        for (name, value) in params {
+            match is_secret(&action, name, &given) {
+                true => replace_all(value, &number),
+                false => without_tokens_of_messages(value),
+            }
+        }
+    }
+}
+
+/// The calls that events of a fixture make.
+fn calls(fixture: &mut Value) -> impl Iterator<Item = &mut Value> {
+    list(fixture, "events").filter_map(|event| event.get_mut("do")?.get_mut("call"))
+}
+
+/// Puts the stand-in of each secret for it.
+fn replace_all(value: &mut Value, number: &dyn Fn(&str) -> Option<usize>) {
+    match value {
+        Value::Null => {}
+        Value::String(text) if text.is_empty() => {}
+        Value::String(text) => {
+            *text = number(text).map_or_else(|| STAND_IN.to_owned(), |nth| stand_in(nth + 1));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| replace_all(value, number)),
+        Value::Object(map) => map
+            .values_mut()
+            .for_each(|value| replace_all(value, number)),
+        other => *other = json!(STAND_IN),
     }
 }
 

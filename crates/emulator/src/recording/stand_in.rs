@@ -10,11 +10,9 @@ use serde_json::{Map, Value};
 use super::format::Recorded;
 use super::scene::{STAND_IN, stand_in};
 use crate::params::Params;
+use crate::secrets::encoded;
 use crate::state::call::Service;
 use crate::state::journal::{Entry, MASKED, is_secret};
-
-/// What answers and journal show for the value of an encrypted parameter.
-const HIDDEN: &str = "******";
 
 /// More than any secret parameter may have.
 const TOO_LONG: usize = 30_000;
@@ -28,15 +26,20 @@ type Key = (String, String, String);
 /// Gives stand-ins, call by call.
 #[derive(Debug, Default)]
 pub(super) struct StandIns {
-    /// The value that an encrypted parameter has got.
-    latest: Option<String>,
+    /// What secrets have got whose usual stand-in would not keep to their constraints, by that one.
+    others: BTreeMap<String, String>,
     /// What the values of encrypted parameters must keep to.
     constraints: BTreeMap<Key, Map<String, Value>>,
 }
 
 impl StandIns {
-    /// The parameters of a call with stand-ins, and whether there are any.
-    pub(super) fn give(&mut self, recorded: &Recorded) -> (Params, bool) {
+    /// The parameters of a call with stand-ins, and whether there are any. `word` gives a word by its
+    /// digest.
+    pub(super) fn give(
+        &mut self,
+        recorded: &Recorded,
+        word: impl Fn(&str) -> Option<String>,
+    ) -> (Params, bool) {
         let entry = &recorded.call;
         let is_parameter = entry.action.contains("SecretParameter");
         let rules = match is_parameter {
@@ -46,22 +49,67 @@ impl StandIns {
         let mut masked = false;
         let mut params = entry.params.clone();
         for (name, value) in &mut params {
-            if !is_secret(&entry.action, name) {
-                masked |= self.show(value);
+            if !is_secret(&entry.action, name, &entry.params) {
+                masked |= self.put(value);
                 continue;
             }
             let number = recorded.aside.secrets.get(name).copied();
-            let own = match number {
+            let digest = recorded.aside.words.get(name);
+            let own = match (digest.and_then(|digest| word(digest)), number) {
+                (Some(word), _) => word,
                 _ if was_malformed(entry, name) => malformed(entry),
-                Some(number) => fitting(&rules, &stand_in(number)),
-                None => fitting(&rules, STAND_IN),
+                (None, Some(number)) => fitting(&rules, &stand_in(number)),
+                (None, None) => fitting(&rules, STAND_IN),
             };
             masked |= unmask(value, &own);
-            if is_parameter && entry.code == "OK" {
-                self.latest = Some(own);
+            let usual = number.map(stand_in);
+            if let Some(usual) = usual.filter(|usual| entry.code == "OK" && *usual != own) {
+                self.others.insert(usual, own);
             }
         }
         (params, masked)
+    }
+
+    /// Puts what secrets have got where a recording has their usual stand-ins, in base64 as well. Gives
+    /// whether there are any.
+    fn put(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let mut any = text.contains(STAND_IN);
+                let mut put = self.instead(text);
+                let words: Vec<(String, String)> = encoded(&put)
+                    .filter(|(_, decoded)| decoded.contains(STAND_IN))
+                    .map(|(word, decoded)| (word.to_owned(), self.instead(&decoded)))
+                    .collect();
+                for (word, decoded) in words {
+                    any = true;
+                    put = put.replace(&word, &STANDARD.encode(decoded));
+                }
+                *text = put;
+                any
+            }
+            // All of them: `|` goes on where `||` would not.
+            Value::Array(items) => items.iter_mut().fold(false, |any, v| self.put(v) | any),
+            Value::Object(members) => members.values_mut().fold(false, |any, v| self.put(v) | any),
+            _ => false,
+        }
+    }
+
+    fn instead(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        for (usual, own) in &self.others {
+            // The first is the beginning of the tenth.
+            let ends: Vec<usize> = (out.match_indices(usual.as_str()))
+                .filter(|(at, _)| {
+                    !out[at + usual.len()..].starts_with(|c: char| c.is_ascii_digit())
+                })
+                .map(|(at, _)| at)
+                .collect();
+            for at in ends.into_iter().rev() {
+                out.replace_range(at..at + usual.len(), own);
+            }
+        }
+        out
     }
 
     /// The constraints of an encrypted parameter: those of the call, or of the one that made it.
@@ -85,46 +133,6 @@ impl StandIns {
         let known = || self.constraints.get(&key).cloned();
         given.or_else(known).unwrap_or_default()
     }
-
-    /// Puts the latest stand-in where a secret was taken out of a text, in base64 as well: it is
-    /// taken out again. Text that merely looks so comes before there is any secret.
-    fn show(&self, value: &mut Value) -> bool {
-        let Some(latest) = &self.latest else {
-            return false;
-        };
-        match value {
-            Value::String(text) => {
-                let shown = shown(text, latest);
-                let is_other = shown != *text;
-                *text = shown;
-                is_other
-            }
-            // All of them: `|` goes on where `||` would not.
-            Value::Array(items) => items.iter_mut().fold(false, |any, v| self.show(v) | any),
-            Value::Object(members) => members
-                .values_mut()
-                .fold(false, |any, v| self.show(v) | any),
-            _ => false,
-        }
-    }
-}
-
-fn shown(text: &str, secret: &str) -> String {
-    let plain = text.replace(HIDDEN, secret);
-    let is_of_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
-    let mut whole = String::with_capacity(plain.len());
-    for part in plain.split_inclusive(|c| !is_of_base64(c)) {
-        let word = part.trim_end_matches(|c| !is_of_base64(c));
-        let decoded = STANDARD.decode(word).ok();
-        match decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
-            Some(decoded) if decoded.contains(HIDDEN) => {
-                whole.push_str(&STANDARD.encode(decoded.replace(HIDDEN, secret)));
-                whole.push_str(&part[word.len()..]);
-            }
-            _ => whole.push_str(part),
-        }
-    }
-    whole
 }
 
 fn unmask(value: &mut Value, own: &str) -> bool {
@@ -217,11 +225,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_hidden_in_a_text_is_put_back_in_base64_as_well() {
-        let inside = STANDARD.encode("echo ******");
-        let text = format!("a ****** b {inside}");
-        let back = STANDARD.encode("echo s-1");
-        assert_eq!(shown(&text, "s-1"), format!("a s-1 b {back}"));
-        assert_eq!(shown("plain text", "s-1"), "plain text");
+    fn what_a_secret_has_got_is_put_in_for_its_usual_stand_in_in_base64_as_well() {
+        let given = StandIns {
+            others: BTreeMap::from([(stand_in(1), "97".to_owned())]),
+            ..StandIns::default()
+        };
+        let text = |first: &str| {
+            let inside = STANDARD.encode(format!("echo {first}"));
+            json!(format!("a {first} b {} {inside}", stand_in(12)))
+        };
+        let mut value = text(&stand_in(1));
+        assert!(given.put(&mut value));
+        assert_eq!(value, text("97"));
+        let mut plain = json!(["plain text", 1]);
+        assert!(!given.put(&mut plain));
     }
 }

@@ -281,6 +281,17 @@ async fn answer(
         let begin = |cloud: &mut Cloud| control::begin(cloud, &request, wall_now);
         return to_http(match shared.with(begin).await {
             control::Outcome::Answer(response) => response,
+            control::Outcome::Later(later) => {
+                let written = tokio::task::spawn_blocking(move || later.write()).await;
+                written.unwrap_or_else(|error| {
+                    tracing::error!(%error, "an answer could not be written");
+                    front::Response {
+                        status: 500,
+                        headers: Vec::new(),
+                        body: Vec::new(),
+                    }
+                })
+            }
             control::Outcome::ClockAt(at) => shared.reached(at, control::clock).await,
         });
     }

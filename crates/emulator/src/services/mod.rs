@@ -5,6 +5,7 @@ pub(crate) mod args;
 mod balancers;
 mod catalogue;
 pub(crate) mod cms;
+mod disk_sizes;
 pub(crate) mod eci;
 pub(crate) mod ecs;
 mod effects;
@@ -34,6 +35,7 @@ pub(crate) use self::shapes::is_json;
 pub use self::table::actions;
 use self::table::find;
 pub(crate) use self::table::{honours, spelling};
+use crate::client_tokens;
 use crate::error::ApiError;
 use crate::state::behaviour::UnsupportedParameters;
 use crate::state::call::{Call, Service};
@@ -243,11 +245,14 @@ pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         .map(|token| {
             let account = &call.caller.account_id;
             let key = format!("{account}/{}/{}", call.region, call.action);
-            (key, token)
+            ((key, token), client_tokens::fingerprint(call.params.iter()))
         });
-    if let Some(known) = token.as_ref().and_then(|key| world.client_tokens.get(key)) {
-        return if known.0 == call.params {
-            Ok(known.1.clone())
+    let known = token.as_ref();
+    if let Some((is_same, answer)) =
+        known.and_then(|(key, asked)| world.client_tokens.answer(key, asked))
+    {
+        return if is_same {
+            Ok(answer.clone())
         } else {
             Err(ApiError::new(
                 400,
@@ -260,10 +265,8 @@ pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         Run::Read(read) => read(world, call, args),
         Run::Write(write) => write(world, call, args),
     }?;
-    if let Some(key) = token {
-        world
-            .client_tokens
-            .insert(key, (call.params.clone(), answer.clone()));
+    if let Some((key, asked)) = token {
+        world.client_tokens.keep(key, asked, answer.clone());
     }
     Ok(answer)
 }

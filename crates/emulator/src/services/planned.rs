@@ -1,7 +1,7 @@
 //! Whether what a fault or an event of a fixture waits for can ever come. One that cannot is
 //! refused when it is given: nobody notices a rehearsal in which nothing goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use super::variables::variables_problem;
 use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::{Switches, UnsupportedParameters};
 use crate::state::call::{Call, Service};
-use crate::state::faults::{Effect, Fault};
+use crate::state::faults::{CallerKind, Effect, Fault};
 use crate::state::ram::{Ram, wildcard};
 use crate::state::time::seconds_problem;
 use crate::state::world::World;
@@ -131,37 +131,55 @@ pub(crate) fn health_problem(world: &World, rule: &BackendHealthRule) -> Option<
 }
 
 /// What is wrong with the parameters that a fault goes by, if anything is: none of the calls that it
-/// may hit has a parameter of this name, in any version.
+/// may hit has them, in any version.
 fn params_problem(fault: &Fault) -> Option<String> {
-    let meant = services(fault.service.as_deref());
     let pattern = fault.action.as_deref().unwrap_or("*");
-    let has = |name: &str, parameters: &[&str]| {
-        let mut all = parameters.iter();
-        all.any(|path| path.split('.').next() == Some(name))
+    let heads = |paths: &[&'static str]| -> Vec<&'static str> {
+        let of = paths
+            .iter()
+            .map(|path| path.split('.').next().unwrap_or(path));
+        of.collect()
     };
-    let is_known = |name: &str| {
-        let mut apis = meant.iter().flat_map(|service| apis(*service));
-        COMMON.contains(&name)
-            || PAGING.contains(&name)
-            || name == "DryRun"
-            || apis.any(|api| {
-                let mut actions = api.actions().filter(|action| wildcard(pattern, action));
-                actions.any(|a| api.parameters(a).is_some_and(|known| has(name, known)))
-            })
-            || meant.iter().any(|service| {
-                let mut own = super::honours(*service);
-                own.any(|(action, honours)| {
-                    let in_plural = |path: &&str| plural(path.split('.').next().unwrap_or(path));
-                    wildcard(pattern, action)
-                        && (has(name, honours)
-                            || honours.iter().any(|path| in_plural(path) == name))
-                })
-            })
+    // What each of the calls has, as it travels and as it is honoured.
+    let mut calls: BTreeMap<(Service, &str), BTreeSet<String>> = BTreeMap::new();
+    for service in services(fault.service.as_deref()) {
+        for api in apis(service) {
+            for action in api.actions().filter(|action| wildcard(pattern, action)) {
+                let published = api.parameters(action).unwrap_or_default();
+                let known = calls.entry((service, action)).or_default();
+                known.extend(heads(published).into_iter().map(str::to_owned));
+            }
+        }
+        for (action, honours) in super::honours(service) {
+            if wildcard(pattern, action) {
+                let known = calls.entry((service, action)).or_default();
+                known.extend(heads(honours).into_iter().map(str::to_owned));
+                known.extend(heads(honours).into_iter().map(plural));
+            }
+        }
+    }
+    let has = |known: &BTreeSet<String>, name: &str| {
+        // Templates page through lists.
+        let is_paging = PAGING.contains(&name) && fault.caller != CallerKind::Outside;
+        COMMON.contains(&name) || is_paging || known.contains(name)
     };
-    let odd = fault.params.keys().find(|name| !is_known(name))?;
-    Some(format!(
-        "params: no call that may be meant has a parameter {odd}"
-    ))
+    let names = || fault.params.keys().map(String::as_str);
+    if names().next().is_none()
+        || calls
+            .values()
+            .any(|known| names().all(|name| has(known, name)))
+    {
+        return None;
+    }
+    let odd = names().find(|name| !calls.values().any(|known| has(known, name)));
+    Some(match odd {
+        Some(odd) => format!("params: no call that may be meant has a parameter {odd}"),
+        None => {
+            let all: Vec<&str> = names().collect();
+            let all = all.join(" and ");
+            format!("params: no call that may be meant has {all}: they are of different calls")
+        }
+    })
 }
 
 /// What is wrong with switches, if anything is.

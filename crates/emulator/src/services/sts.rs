@@ -228,7 +228,7 @@ fn issue(
         inactive: false,
         caller,
     };
-    world.ram.keys.insert(id.clone(), key);
+    world.ram.issue(id.clone(), key);
     json!({
         "AssumedRoleUser": {
             "Arn": format!("acs:ram::{}:assumed-role/{}/{session}", role.account_id, role.name),

@@ -1,6 +1,8 @@
 //! Every call that was received, in order, for tests to count and for people to read.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,9 +10,11 @@ use serde_json::Value;
 
 use super::call::{Call, EssVersion, Service};
 use super::recorder::Recorder;
+use super::veil::Veil;
 use crate::error::ApiError;
 use crate::oos;
 use crate::params::Params;
+use crate::secrets::{Common, HIDDEN, Kind, SHORT, may_be_secret, percent_encoded};
 
 /// One call. `code` is empty while a call is still on its way (a late effect).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,27 +64,20 @@ pub struct Entry {
     pub fault: Option<String>,
     /// When a late effect happened.
     pub effect_time: Option<Timestamp>,
+    /// How many secrets there were when they were taken out of it.
+    #[serde(skip)]
+    pub(crate) hidden: usize,
 }
-
-/// Parameters that hold secrets: never kept.
-const SECRET: &[&str] = &[
-    "OIDCToken",
-    "Password",
-    "SecurityToken",
-    "AccessKeySecret",
-    "ImageRegistryCredential",
-    "ImageRegistryCredentials",
-    "RemoteConnectionOptions",
-];
 
 /// What stands for the value of a secret parameter.
 pub(crate) const MASKED: &str = "***";
 
-/// Whether a parameter of an action is never kept: the value of an encrypted parameter is secret
-/// before anybody knows that it is one.
-pub(crate) fn is_secret(action: &str, name: &str) -> bool {
-    let is_value = name == "Value" && action.contains("SecretParameter");
-    is_value || SECRET.contains(&name)
+/// Whether a parameter of a call is never kept.
+pub(crate) fn is_secret(action: &str, name: &str, params: &Params) -> bool {
+    let others = params
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    may_be_secret(action, name, others)
 }
 
 /// Takes all out of a secret but its form, by which a call without it is refused alike.
@@ -92,6 +89,55 @@ fn mask(value: &mut Value) {
         Value::Object(members) => members.values_mut().for_each(mask),
         secret => *secret = Value::String(MASKED.into()),
     }
+}
+
+/// Parameters without the values of those that are secret.
+pub(crate) fn masked(action: &str, params: &Params) -> Params {
+    let shown = params.iter().map(|(name, value)| {
+        let mut value = value.clone();
+        if is_secret(action, name, params) {
+            mask(&mut value);
+        }
+        (name.clone(), value)
+    });
+    shown.collect()
+}
+
+/// What a call has in secret parameters.
+pub(crate) fn given_secrets(action: &str, params: &Params) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, value) in params {
+        if is_secret(action, name, params) {
+            texts(value, &mut found);
+        }
+    }
+    found
+}
+
+/// All texts in a value.
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if !text.is_empty() => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(members) => members.values().for_each(|member| texts(member, found)),
+        _ => {}
+    }
+}
+
+/// A message without what was given for secret parameters, as it is and as URLs and strings to sign
+/// spell it. What is short is in everything by chance.
+fn without(message: &str, given: &[String]) -> String {
+    let mut shown = message.to_owned();
+    let mut given: Vec<&String> = given.iter().filter(|text| text.len() >= SHORT).collect();
+    given.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    for text in given {
+        let once = percent_encoded(text);
+        let twice = percent_encoded(&once);
+        for form in [twice.as_str(), once.as_str(), text] {
+            shown = shown.replace(form, MASKED);
+        }
+    }
+    shown
 }
 
 /// The journal keeps this many calls; a test that makes more reads as it goes.
@@ -124,6 +170,22 @@ fn params_of(entry: &Entry) -> usize {
 }
 
 impl Entry {
+    /// Without what became a secret after it was made.
+    pub(crate) fn shown(&self, veil: &Veil) -> Cow<'_, Self> {
+        if self.hidden == veil.len() {
+            return Cow::Borrowed(self);
+        }
+        let mut shown = self.clone();
+        veil.params(&mut shown.params, self.by_oos, &|_| HIDDEN.to_owned());
+        shown.message = veil.message(&shown.message);
+        shown.action = veil.name(&shown.action);
+        shown.region = veil.name(&shown.region);
+        for name in shown.ignored.iter_mut().chain(&mut shown.missing) {
+            *name = veil.name(name);
+        }
+        Cow::Owned(shown)
+    }
+
     fn empty(time: Timestamp, request_id: &str) -> Self {
         Self {
             seq: 0,
@@ -145,6 +207,7 @@ impl Entry {
             request_id: request_id.to_owned(),
             fault: None,
             effect_time: None,
+            hidden: 0,
         }
     }
 }
@@ -152,12 +215,14 @@ impl Entry {
 /// The calls that were received. Of very many only the later ones are kept.
 #[derive(Debug, Default)]
 pub struct Journal {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     dropped: usize,
     /// What the parameters of the calls take.
     bytes: usize,
-    /// Values of encrypted parameters: no call shows them.
-    secrets: BTreeSet<String>,
+    /// What no call shows.
+    veil: Arc<Veil>,
+    /// Of calls that are on their way, what they have in secret parameters: no message of theirs shows it.
+    given: BTreeMap<usize, Vec<String>>,
     /// Whether an event of the fixture is calling.
     scripted: bool,
     /// What a recording needs besides; `None`: nobody records.
@@ -196,40 +261,65 @@ impl Journal {
 
     /// Notes the arrival of a call; gives its number.
     pub(crate) fn arrive(&mut self, now: Timestamp, call: &Call, request_id: &str) -> usize {
-        let params = call
-            .params
-            .iter()
-            .map(|(name, value)| {
-                let mut value = value.clone();
-                match is_secret(&call.action, name) {
-                    true => mask(&mut value),
-                    false => oos::hide(&self.secrets, &mut value),
-                }
-                (self.without_secrets(name), value)
-            })
-            .collect();
         let seq = self.next_seq();
+        let secrets: Vec<(&str, &Value)> = (call.params.iter())
+            .map(|(name, value)| (name.as_str(), value))
+            .filter(|(name, _)| is_secret(&call.action, name, &call.params))
+            .collect();
+        let given = given_secrets(&call.action, &call.params);
+        if !given.is_empty() {
+            self.given.insert(seq, given);
+        }
         if let Some(recorder) = self.recorder.as_mut().filter(|_| !call.by_oos) {
-            let given = call.params.iter();
-            let secrets: Vec<(&str, &str)> = given
-                .filter(|(name, _)| is_secret(&call.action, name))
-                .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
-                .filter(|(_, value)| !value.is_empty())
-                .collect();
-            recorder.aside(seq, call, &secrets);
+            let numbered = (secrets.iter())
+                .filter_map(|(name, value)| Some((*name, value.as_str()?)))
+                .filter(|(_, value)| !value.is_empty());
+            let numbered: Vec<(&str, &str)> = numbered.collect();
+            let others = masked(&call.action, &call.params);
+            recorder.aside(seq, call, &numbered, others);
         }
         self.push(Entry {
             service: Some(call.service),
             version: (call.service == Service::Ess).then_some(call.version),
-            action: self.without_secrets(&call.action),
-            region: self.without_secrets(&call.region),
+            action: self.name(&call.action),
+            region: self.name(&call.region),
             principal: call.caller.principal.clone(),
             account_id: call.caller.account_id.clone(),
             by_oos: call.by_oos,
             by_script: self.scripted && !call.by_oos,
-            params,
+            params: self.shown_params(call),
+            hidden: self.veil.len(),
             ..Entry::empty(now, request_id)
         })
+    }
+
+    /// The parameters of a call as they are kept.
+    fn shown_params(&self, call: &Call) -> Params {
+        let mut shown = masked(&call.action, &call.params);
+        self.veil
+            .params(&mut shown, call.by_oos, &|_| HIDDEN.to_owned());
+        shown
+    }
+
+    /// Notes for a recording which secrets of a call are words: see [`Aside::words`](super::recorder::Aside).
+    pub(crate) fn words(&mut self, seq: usize, words: BTreeMap<String, String>) {
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| !words.is_empty()) {
+            recorder.asides.entry(seq).or_default().words = words;
+        }
+    }
+
+    /// Notes further texts that no message of a call may show.
+    pub(crate) fn also_given(&mut self, seq: usize, texts: impl IntoIterator<Item = String>) {
+        self.given.entry(seq).or_default().extend(texts);
+    }
+
+    /// The parameters of a client's call that was recorded, with something else for each secret that is
+    /// known by now.
+    pub(crate) fn given(&self, seq: usize, stand_in: &dyn Fn(&str) -> String) -> Option<Params> {
+        let call = self.recorder.as_ref()?.calls.get(&seq)?;
+        let mut params = call.clone();
+        self.veil.params(&mut params, false, stand_in);
+        Some(params)
     }
 
     /// Notes a request that was refused before it was a call. Its parameters are not kept: nobody
@@ -244,7 +334,30 @@ impl Journal {
     ) {
         let seq = self.push(Entry {
             service,
-            action: action.to_owned(),
+            action: self.name(action),
+            hidden: self.veil.len(),
+            ..Entry::empty(now, request_id)
+        });
+        self.outcome(seq, &Err(error));
+    }
+
+    /// Notes a call of a template that was refused before it was one.
+    pub(crate) fn refused_of_template(
+        &mut self,
+        now: Timestamp,
+        (caller, region): (&oos::Caller, &str),
+        (service, action): (Option<Service>, &str),
+        request_id: &str,
+        error: ApiError,
+    ) {
+        let seq = self.push(Entry {
+            service,
+            action: self.name(action),
+            region: self.name(region),
+            principal: caller.principal.clone(),
+            account_id: caller.account_id.clone(),
+            by_oos: true,
+            hidden: self.veil.len(),
             ..Entry::empty(now, request_id)
         });
         self.outcome(seq, &Err(error));
@@ -253,10 +366,11 @@ impl Journal {
     /// Notes what a template will not find: with the call that is being answered, or else with the
     /// latest one, which a template made.
     pub(crate) fn missing(&mut self, what: &[String]) {
+        let names = what.iter().map(|name| self.name(name)).collect();
         let open = self.entries.iter().rposition(|entry| entry.status == 0);
         let last = self.entries.len().checked_sub(1);
         if let Some(entry) = open.or(last).and_then(|i| self.entries.get_mut(i)) {
-            entry.missing = what.to_vec();
+            Arc::make_mut(entry).missing = names;
         }
     }
 
@@ -269,38 +383,44 @@ impl Journal {
         message: &Params,
         request_id: &str,
     ) {
-        let mut params = Value::Object(message.clone());
-        self.hide(&mut params);
-        let Value::Object(params) = params else {
-            return;
-        };
+        let mut params = message.clone();
+        self.veil.params(&mut params, true, &|_| HIDDEN.to_owned());
         let seq = self.push(Entry {
             service: Some(Service::Oos),
             action: "ACS::Notify".to_owned(),
-            region: self.without_secrets(region),
+            region: self.name(region),
             principal: caller.principal.clone(),
             by_oos: true,
             params,
+            hidden: self.veil.len(),
             ..Entry::empty(now, request_id)
         });
         self.outcome(seq, &Ok(Value::Null));
     }
 
-    /// Notes a value that no later call may show.
-    pub(crate) fn keep_secret(&mut self, value: &str) {
-        self.secrets.insert(value.to_owned());
+    /// Notes a value that no call may show.
+    pub(crate) fn keep_secret(&mut self, value: &str, kind: Kind) {
+        Arc::make_mut(&mut self.veil).add(value, kind);
+    }
+
+    /// Notes a value that no message may show.
+    pub(crate) fn keep_unsaid(&mut self, value: &str) {
+        Arc::make_mut(&mut self.veil).add_unsaid(value);
+    }
+
+    /// What may not show by now, for whoever shows something later.
+    pub(crate) fn veil(&self) -> Arc<Veil> {
+        Arc::clone(&self.veil)
     }
 
     /// Takes every value that must not show out of something else that is shown.
-    pub(crate) fn hide(&self, value: &mut Value) {
-        oos::hide(&self.secrets, value);
+    pub(crate) fn hide(&self, value: &mut Value, common: Common) {
+        self.veil.hide(value, common);
     }
 
-    /// A text as it may be shown and logged.
-    pub(crate) fn without_secrets(&self, text: &str) -> String {
-        let mut shown = Value::String(text.to_owned());
-        self.hide(&mut shown);
-        shown.as_str().unwrap_or_default().to_owned()
+    /// A name as it may be shown and logged: of a parameter, an action, a region.
+    pub(crate) fn name(&self, name: &str) -> String {
+        self.veil.name(name)
     }
 
     fn push(&mut self, entry: Entry) -> usize {
@@ -315,7 +435,7 @@ impl Journal {
             self.dropped += half;
         }
         let seq = self.next_seq();
-        self.entries.push(Entry { seq, ..entry });
+        self.entries.push(Arc::new(Entry { seq, ..entry }));
         seq
     }
 
@@ -326,7 +446,7 @@ impl Journal {
 
     pub(crate) fn ignored(&mut self, seq: usize, names: Vec<String>) {
         // A template may put a name together.
-        let names: Vec<String> = names.iter().map(|n| self.without_secrets(n)).collect();
+        let names: Vec<String> = names.iter().map(|n| self.name(n)).collect();
         if let Some(entry) = self.entry(seq) {
             entry.ignored.extend(names);
             entry.ignored.sort();
@@ -335,7 +455,8 @@ impl Journal {
     }
 
     fn entry(&mut self, seq: usize) -> Option<&mut Entry> {
-        self.entries.get_mut(seq.checked_sub(self.dropped + 1)?)
+        let entry = self.entries.get_mut(seq.checked_sub(self.dropped + 1)?);
+        entry.map(Arc::make_mut)
     }
 
     pub(crate) fn fault(&mut self, seq: usize, fault: &str) {
@@ -351,10 +472,11 @@ impl Journal {
     }
 
     pub(crate) fn outcome(&mut self, seq: usize, result: &Result<Value, ApiError>) {
+        let given = self.given.remove(&seq).unwrap_or_default();
         let message = result
             .as_ref()
             .err()
-            .map(|error| self.without_secrets(&error.message));
+            .map(|error| self.veil.message(&without(&error.message, &given)));
         self.keep_answer(seq, result);
         if let Some(entry) = self.entry(seq) {
             match result {
@@ -381,16 +503,24 @@ impl Journal {
         if let (Ok(answer), Some(entry)) = (result, self.entry(seq))
             && is_kept(entry)
         {
-            let mut answer = answer.clone();
-            self.hide(&mut answer);
-            recorder.answer(seq, answer);
+            let mut shown = answer.clone();
+            self.hide(&mut shown, Common::Each);
+            let is_hidden = shown != *answer;
+            recorder.answer(seq, shown, is_hidden);
         }
         self.recorder = Some(recorder);
     }
 
     /// Calls from number `since` on, oldest first.
     pub fn since(&self, since: usize) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |e| e.seq >= since)
+        self.all()
+            .map(|entry| &**entry)
+            .filter(move |e| e.seq >= since)
+    }
+
+    /// All calls that are kept, oldest first: to be read while others go on.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter()
     }
 
     /// How many calls were ever received.

@@ -32,4 +32,5 @@ pub mod recorder;
 pub(crate) mod scaling_rules;
 pub mod settings;
 pub(crate) mod time;
+pub(crate) mod veil;
 pub mod world;

@@ -1,6 +1,6 @@
 //! Who may do what: access keys, roles, OIDC providers, and the sessions that STS gave out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,8 @@ pub struct Ram {
     pub(crate) keys: BTreeMap<String, AccessKey>,
     /// Users by name.
     pub principals: BTreeMap<String, Principal>,
+    /// The keys that STS gave out, oldest first, with whose they are.
+    issued: VecDeque<(String, Caller)>,
     /// What sessions are narrowed to that were asked for with a policy.
     pub(crate) sessions: BTreeMap<Caller, Policy>,
     /// By account and name.
@@ -141,7 +143,27 @@ pub struct Ram {
     pub(crate) oidc_providers: BTreeMap<(String, String), OidcProvider>,
 }
 
+/// So many keys of STS are remembered: a client that asks for one with each call makes thousands before the first
+/// expires.
+const ISSUED: usize = 10_000;
+
 impl Ram {
+    /// Gives out a key of a session. The oldest of too many is forgotten, and with the last key of a session what the
+    /// session was narrowed to.
+    pub(crate) fn issue(&mut self, id: String, key: AccessKey) {
+        self.issued.push_back((id.clone(), key.caller.clone()));
+        self.keys.insert(id, key);
+        while self.issued.len() > ISSUED {
+            let Some((id, caller)) = self.issued.pop_front() else {
+                return;
+            };
+            self.keys.remove(&id);
+            if !self.issued.iter().any(|(_, other)| *other == caller) {
+                self.sessions.remove(&caller);
+            }
+        }
+    }
+
     /// The role behind an assumed-role caller.
     pub(crate) fn role_of(&self, caller: &Caller) -> Option<&Role> {
         let role = caller
@@ -252,6 +274,36 @@ mod tests {
         ] {
             assert_eq!(wildcard(pattern, text), want, "{pattern} against {text}");
         }
+    }
+
+    #[test]
+    fn the_oldest_keys_of_sts_are_forgotten_with_their_sessions() {
+        let mut ram = Ram::default();
+        let caller = |name: &str| Caller {
+            principal: format!("assumed-role/r/{name}"),
+            account_id: "1".into(),
+        };
+        let mut give = |id: &str, caller: Caller| {
+            let policy = Policy::default();
+            ram.sessions.insert(caller.clone(), policy);
+            let key = AccessKey {
+                secret: String::new(),
+                security_token: None,
+                expires_at: None,
+                inactive: false,
+                caller,
+            };
+            ram.issue(id.into(), key);
+        };
+        give("STS.first", caller("once"));
+        give("STS.second", caller("often"));
+        for n in 0..ISSUED {
+            give(&format!("STS.{n}"), caller("often"));
+        }
+        assert_eq!((ram.keys.len(), ram.issued.len()), (ISSUED, ISSUED));
+        assert!(!ram.keys.contains_key("STS.second"));
+        let left: Vec<&Caller> = ram.sessions.keys().collect();
+        assert_eq!(left, [&caller("often")]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::call::{Call, Service};
+use crate::params::Params;
 
 /// Answers above this many bytes are known by their digest alone.
 const LARGEST_WHOLE: usize = 64 * 1024;
@@ -24,15 +25,19 @@ pub struct Answer {
     /// `None` when it is large.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,
+    /// Whether secrets were taken out of it, so that the digest of another run may be another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
 impl Answer {
     /// One that is kept whole.
-    pub(crate) fn whole(mut answer: Value) -> Self {
+    pub(crate) fn whole(mut answer: Value, hidden: bool) -> Self {
         answer.sort_all_objects();
         Self {
             answer_digest: digest(answer.to_string().as_bytes()),
             answer: Some(answer),
+            hidden,
         }
     }
 }
@@ -44,6 +49,10 @@ pub struct Aside {
     /// By the name of a secret parameter the number of its value: the same for the same value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, usize>,
+    /// By the name of a secret parameter the digest of a value that is a word of the scene or of templates: see
+    /// [`digest_of_word`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<String, String>,
     /// The clock that tokens and sessions expire by, for calls to STS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_time: Option<Timestamp>,
@@ -72,6 +81,8 @@ pub(crate) struct Recorder {
     pub(crate) answers: BTreeMap<usize, Answer>,
     pub(crate) controls: Vec<Control>,
     pub(crate) asides: BTreeMap<usize, Aside>,
+    /// What clients gave, but for secret parameters: what is a secret among it is known at the end.
+    pub(crate) calls: BTreeMap<usize, Params>,
     /// Values of secret parameters and of the fixture's tokens, with their numbers.
     secrets: BTreeMap<String, usize>,
     whole: usize,
@@ -89,11 +100,22 @@ impl Recorder {
 
     /// The number of a secret value, from 1.
     fn number(&mut self, secret: &str) -> usize {
-        let next = self.secrets.len() + 1;
-        *self.secrets.entry(secret.to_owned()).or_insert(next)
+        number(&mut self.secrets, secret)
     }
 
-    pub(crate) fn aside(&mut self, seq: usize, call: &Call, secrets: &[(&str, &str)]) {
+    /// The numbers that secret values have so far.
+    pub(crate) fn numbers(&self) -> BTreeMap<String, usize> {
+        self.secrets.clone()
+    }
+
+    /// Notes what a replay needs of a client's call: its secrets, and its parameters without these.
+    pub(crate) fn aside(
+        &mut self,
+        seq: usize,
+        call: &Call,
+        secrets: &[(&str, &str)],
+        others: Params,
+    ) {
         let mut aside = Aside {
             wall_time: (call.service == Service::Sts).then_some(call.wall_now),
             ..Aside::default()
@@ -105,9 +127,10 @@ impl Recorder {
         if aside != Aside::default() {
             self.asides.insert(seq, aside);
         }
+        self.calls.insert(seq, others);
     }
 
-    pub(crate) fn answer(&mut self, seq: usize, mut answer: Value) {
+    pub(crate) fn answer(&mut self, seq: usize, mut answer: Value, hidden: bool) {
         if let Some(members) = answer.as_object_mut() {
             members.remove("RequestId");
         }
@@ -120,6 +143,7 @@ impl Recorder {
         let kept = Answer {
             answer_digest: digest(text.as_bytes()),
             answer: fits.then_some(answer),
+            hidden,
         };
         self.answers.insert(seq, kept);
     }
@@ -140,6 +164,17 @@ impl Recorder {
             body,
         });
     }
+}
+
+/// The number of a secret value, from 1: a new one has the next.
+pub(crate) fn number(numbers: &mut BTreeMap<String, usize>, secret: &str) -> usize {
+    let next = numbers.len() + 1;
+    *numbers.entry(secret.to_owned()).or_insert(next)
+}
+
+/// By which a word is found again among those that are known anyway. It is another one for each call.
+pub(crate) fn digest_of_word(seq: usize, word: &str) -> String {
+    digest(format!("{seq} {word}").as_bytes())
 }
 
 /// SHA-256 in hexadecimal digits.

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::backend_health::BackendHealth;
 use super::behaviour::{Durations, Switches};
+use super::call::{Call, Service};
 use super::faults::Faults;
 use super::ids::Ids;
-use super::journal::Journal;
+use super::journal::{Journal, is_secret};
 use super::model::Resources;
 use super::outcomes::{
     CommandOutcome, ContainerUpdateOutcome, FileOutcome, ImageOutcome, SnapshotOutcome,
@@ -17,9 +18,11 @@ use super::outcomes::{
 use super::queue::{Event, Queue};
 use super::ram::Ram;
 use super::rates::Counted;
+use super::recorder::digest_of_word;
 use super::time::{later, seconds};
-use crate::oos::{Library, Package};
-use crate::params::Params;
+use crate::client_tokens::ClientTokens;
+use crate::oos::{Library, Package, tokens};
+use crate::secrets::{Kind, of_language};
 
 /// How real time drives the virtual clock. Only kept here; whoever owns real time obeys.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -72,8 +75,8 @@ pub struct World {
     /// How many images, snapshots or files were asked for, by what they are made from or go to.
     pub(crate) images_asked: BTreeMap<String, u32>,
     pub(crate) packages: Vec<Package>,
-    /// Client tokens of calls that took effect: what was asked, what was answered.
-    pub(crate) client_tokens: BTreeMap<(String, String), (Params, Value)>,
+    /// Client tokens of calls that took effect.
+    pub(crate) client_tokens: ClientTokens<(String, String)>,
     /// The account whose engine is at work, for wake-ups that it asks for.
     pub(crate) engine_account: String,
     pub(crate) wakes: BTreeSet<(Timestamp, String)>,
@@ -112,7 +115,7 @@ impl World {
             file_outcomes: Vec::new(),
             images_asked: BTreeMap::new(),
             packages: Vec::new(),
-            client_tokens: BTreeMap::new(),
+            client_tokens: ClientTokens::default(),
             engine_account: String::new(),
             wakes: BTreeSet::new(),
             history: VecDeque::new(),
@@ -125,6 +128,96 @@ impl World {
         let at = later(self.now, seconds(delay));
         self.queue.push(at, event);
         at
+    }
+
+    /// The ids and names of what is there.
+    fn names(&self) -> impl Iterator<Item = &String> {
+        let r = &self.resources;
+        let balancing = &r.balancing;
+        (self.regions.iter())
+            .chain(self.ram.principals.keys())
+            .chain(self.ram.roles.keys().map(|(_, name)| name))
+            .chain(self.ram.oidc_providers.keys().map(|(_, name)| name))
+            .chain(self.ram.keys.keys())
+            .chain(self.ram.principals.values().map(|p| &p.account_id))
+            .chain(self.library.names())
+            .chain(r.groups.keys())
+            .chain(r.configurations.keys())
+            .chain(r.eci_configurations.keys())
+            .chain(r.launch_templates.keys())
+            .chain(r.instances.keys())
+            .chain(r.system_disks.keys())
+            .chain(r.disks.keys())
+            .chain(r.container_groups.keys())
+            .chain(r.images.keys())
+            .chain(r.snapshots.keys())
+            .chain(r.activities.keys())
+            .chain(r.invocations.keys())
+            .chain(r.commands.keys())
+            .chain(r.instance_refreshes.keys())
+            .chain(r.lifecycle_actions.keys())
+            .chain(balancing.balancers.keys())
+            .chain(balancing.server_groups.keys())
+            .chain(r.alarms.rules.keys())
+            .chain(r.alarms.tasks.keys())
+    }
+
+    /// What a secret says besides: whether it is, or is a part of, an id or a name of the scene, which
+    /// shows wherever it is used.
+    pub(crate) fn word(&self, text: &str) -> Kind {
+        let mut kind = Kind::Rare;
+        for name in self.names() {
+            if name == text {
+                return Kind::Known;
+            }
+            if name.contains(text) {
+                kind = Kind::Common;
+            }
+        }
+        kind
+    }
+
+    /// Keeps what a call has in clear that is no matter of everybody, and no value of an encrypted
+    /// parameter either: passwords and tokens of messages that its template would send.
+    pub(crate) fn keep_tokens(&mut self, call: &Call) {
+        if call.service != Service::Oos {
+            return;
+        }
+        for name in ["TemplateContent", "Content"] {
+            if let Some(Value::String(content)) = call.params.get(name) {
+                self.keep_tokens_of(content);
+            }
+        }
+    }
+
+    /// The same for a template.
+    pub(crate) fn keep_tokens_of(&mut self, content: &str) {
+        for token in tokens(content) {
+            let kind = self.word(&token);
+            self.journal.keep_secret(&token, kind);
+        }
+    }
+
+    /// The word of the scene or of templates that has a digest by [`digest_of_word`].
+    pub(crate) fn word_of(&self, seq: usize, digest: &str) -> Option<String> {
+        let is_it = |word: &str| digest_of_word(seq, word) == digest;
+        let known = self.names().find(|name| is_it(name));
+        known
+            .cloned()
+            .or_else(|| of_language().find(|word| is_it(word)).map(str::to_owned))
+    }
+
+    /// Of secret parameters of a call that are words of the scene or of templates: their digests. What an
+    /// execution does with such a word may depend on it, so a replay has to find it again.
+    pub(crate) fn digests_of_words(&self, seq: usize, call: &Call) -> BTreeMap<String, String> {
+        let is_word =
+            |text: &str| self.word(text) == Kind::Known || of_language().any(|word| word == text);
+        let secret = (call.params.iter())
+            .filter(|(name, _)| is_secret(&call.action, name, &call.params))
+            .filter_map(|(name, value)| Some((name, value.as_str().filter(|text| is_word(text))?)));
+        secret
+            .map(|(name, text)| (name.clone(), digest_of_word(seq, text)))
+            .collect()
     }
 
     /// Does something to see whether it can be done, and leaves everything as it was.

@@ -93,9 +93,10 @@ fn an_approval_is_of_the_task_that_it_names() {
 fn an_approval_is_of_the_item_that_it_names() {
     let mut cloud = small("");
     let template = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [
-        {"Name": "ask", "Action": "ACS::Approve", "Properties": {"Approvers": []},
+        {"Name": "look", "Action": "ACS::ExecuteAPI",
+         "Properties": {"Service": "ECS", "API": "DescribeRegions", "Risk": "High"},
          "Loop": {"Items": ["a", "b", "c"], "RateControl": {"Mode": "Concurrency", "Concurrency": 3}}}]});
-    let ask = json!({"TemplateContent": template.to_string()});
+    let ask = json!({"TemplateContent": template.to_string(), "SafetyCheck": "ConfirmEveryHighRiskAction"});
     let id = started(&mut cloud, ask);
     let approve =
         |item: &str| json!({"ExecutionId": id, "NotifyType": "Approve", "LoopItem": item});
@@ -507,4 +508,180 @@ fn a_policy_of_a_session_says_nothing_that_is_passed_over() {
     }
     let fine = r#"{"Version": "1", "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]}"#;
     assume(&mut cloud, fine).unwrap();
+}
+
+#[test]
+fn removal_policies_are_named_once_and_a_function_has_its_policy() {
+    let mut cloud = small("");
+    let modify = |more: Value| {
+        let mut ask = json!({"ScalingGroupId": "asg-small"});
+        ask.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        ask
+    };
+    let arn = "acs:fc:cn-hangzhou:1000000000000001:functions/choose";
+    for (more, names) in [
+        (
+            json!({"RemovalPolicies.1": "OldestInstance", "RemovalPolicies.2": "OldestInstance"}),
+            ["RemovalPolicies.2", "OldestInstance"],
+        ),
+        (
+            json!({"CustomPolicyARN": arn}),
+            ["CustomPolicyARN", "CustomPolicy is the first"],
+        ),
+        (
+            json!({"CustomPolicyARN": arn, "RemovalPolicies.1": "NewestInstance",
+                "RemovalPolicies.2": "CustomPolicy"}),
+            ["CustomPolicyARN", "CustomPolicy is the first"],
+        ),
+    ] {
+        let said = refused(ess(&mut cloud, "ModifyScalingGroup", modify(more.clone())));
+        assert_names(&said, &names);
+        let mut ask = modify(more);
+        ask.as_object_mut().unwrap().remove("ScalingGroupId");
+        ask["MinSize"] = json!(0);
+        ask["MaxSize"] = json!(1);
+        let said = refused(ess(&mut cloud, "CreateScalingGroup", ask));
+        assert_names(&said, &names);
+    }
+    let custom = json!({"RemovalPolicies.1": "CustomPolicy", "CustomPolicyARN": arn});
+    ess(&mut cloud, "ModifyScalingGroup", modify(custom)).unwrap();
+    // What the group has already counts.
+    let again = json!({ "CustomPolicyARN": arn });
+    ess(&mut cloud, "ModifyScalingGroup", modify(again)).unwrap();
+}
+
+#[test]
+fn a_system_disk_is_as_large_as_its_category_allows() {
+    let mut cloud = small("instances: [{instanceId: i-own, imageId: m-1, status: Stopped}]");
+    let made = |size: i64, more: Value| {
+        let mut ask = json!({"ScalingGroupId": "asg-small", "ImageId": "m-1", "InstanceType": "a",
+            "SystemDisk.Size": size});
+        ask.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        ask
+    };
+    for (size, more) in [
+        (5, json!({})),
+        (19, json!({"SystemDisk.Category": "cloud_ssd"})),
+        (19, json!({"SystemDisk.Category": "cloud_essd"})),
+        (
+            400,
+            json!({"SystemDisk.Category": "cloud_essd", "SystemDisk.PerformanceLevel": "PL2"}),
+        ),
+        (
+            5,
+            json!({"SystemDiskCategories.1": "cloud_ssd", "SystemDiskCategories.2": "cloud_essd"}),
+        ),
+        (2049, json!({})),
+        (501, json!({"SystemDisk.Category": "cloud"})),
+    ] {
+        let said = refused(ess(
+            &mut cloud,
+            "CreateScalingConfiguration",
+            made(size, more),
+        ));
+        assert_names(&said, &["SystemDisk.Size", "from"]);
+    }
+    for (size, more) in [
+        (20, json!({})),
+        (5, json!({"SystemDisk.Category": "cloud_auto"})),
+        (
+            5,
+            json!({"SystemDisk.Category": "cloud_essd", "SystemDisk.PerformanceLevel": "PL0"}),
+        ),
+        (
+            5,
+            json!({"SystemDiskCategories.1": "cloud_ssd", "SystemDiskCategories.2": "cloud_auto"}),
+        ),
+    ] {
+        ess(&mut cloud, "CreateScalingConfiguration", made(size, more)).unwrap();
+    }
+    let new = json!({"ImageId": "m-1", "InstanceType": "a", "SystemDisk.Size": 5});
+    let said = refused(ecs(&mut cloud, "RunInstances", new));
+    assert_names(&said, &["SystemDisk.Size", "from 20"]);
+    let other = json!({"InstanceId": "i-own", "ImageId": "m-1", "SystemDisk.Size": 5});
+    let said = refused(ecs(&mut cloud, "ReplaceSystemDisk", other));
+    assert_names(&said, &["SystemDisk.Size", "from 20"]);
+    let data = made(40, json!({"DataDisks.1.Size": 0}));
+    let said = refused(ess(&mut cloud, "CreateScalingConfiguration", data));
+    assert_names(&said, &["Size", "above 0"]);
+}
+
+#[test]
+fn a_template_url_is_refused_or_ignored_as_the_switch_says() {
+    let mut cloud = small("");
+    let ask = json!({"TemplateURL": "https://example.com/t.yml"});
+    let error = oos(&mut cloud, "StartExecution", ask.clone()).unwrap_err();
+    assert_eq!(error.code, "UnsupportedParameter");
+    assert_names(&error.message, &["TemplateURL"]);
+    let mut cloud = small("switches: {unsupportedParameters: ignore}");
+    let error = oos(&mut cloud, "StartExecution", ask.clone()).unwrap_err();
+    assert_eq!(error.code, "MissingParameter");
+    assert_names(&error.message, &["TemplateName", "TemplateContent"]);
+    let ignored = |cloud: &Cloud| {
+        let last = cloud.world.journal.since(0).last().unwrap();
+        last.ignored.clone()
+    };
+    assert_eq!(ignored(&cloud), ["TemplateURL"]);
+    let template = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [
+        {"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}]});
+    let mut ask = ask;
+    ask["TemplateContent"] = json!(template.to_string());
+    oos(&mut cloud, "StartExecution", ask).unwrap();
+    assert_eq!(ignored(&cloud), ["TemplateURL"]);
+}
+
+#[test]
+fn a_call_of_a_template_that_is_none_is_in_the_journal() {
+    let mut cloud = small("");
+    for (properties, service, code) in [
+        (
+            json!({"Service": "RDS", "API": "RestartInstance"}),
+            None,
+            "InvalidProduct.NotFound",
+        ),
+        (
+            json!({"Service": "ECS", "API": "DescribeInstances",
+                "Parameters": {"InstanceIds.1": "a", "InstanceIds.01": "b"}}),
+            Some(Service::Ecs),
+            "InvalidParameter",
+        ),
+    ] {
+        let template = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [
+            {"Name": "call", "Action": "ACS::ExecuteAPI", "Properties": properties}]});
+        let id = started(&mut cloud, json!({"TemplateContent": template.to_string()}));
+        assert_eq!(execution(&mut cloud, &id)["Status"], "Failed");
+        let entries: Vec<_> = cloud.world.journal.since(0).collect();
+        let found = entries.iter().rev().find(|entry| entry.by_oos).unwrap();
+        assert_eq!(
+            (found.service, found.code.as_str()),
+            (service, code),
+            "{properties}"
+        );
+        assert_eq!(
+            (&*found.action, &*found.principal),
+            (properties["API"].as_str().unwrap(), "admin")
+        );
+        assert!(found.params.is_empty() && found.status >= 400);
+    }
+}
+
+#[test]
+fn no_more_commands_are_kept_than_an_account_may_have() {
+    let mut cloud = small("");
+    let make = json!({"Name": "c", "Type": "RunShellScript", "CommandContent": "bHM="});
+    for _ in 0..5_000 {
+        ecs(&mut cloud, "CreateCommand", make.clone()).unwrap();
+    }
+    let error = ecs(&mut cloud, "CreateCommand", make).unwrap_err();
+    assert_eq!(error.code, "CmdCount.ExceedQuota");
+    let mut run = json!({"Type": "RunShellScript", "CommandContent": "ls", "InstanceId.1": "i-small-01",
+        "KeepCommand": true});
+    let error = ecs(&mut cloud, "RunCommand", run.clone()).unwrap_err();
+    assert_eq!(error.code, "CmdCount.ExceedQuota");
+    run["KeepCommand"] = json!(false);
+    ecs(&mut cloud, "RunCommand", run).unwrap();
 }

@@ -202,6 +202,63 @@ fn rules_for_what_is_not_there_and_times_that_cannot_be() {
         ("commands: [{instance: i-smal-01}]", "i-smal-01"),
         ("commands: [{errorInfo: x}]", "errorCode"),
         (
+            "commands: [{exitCode: 256}]",
+            "exitCode must be from 0 to 255",
+        ),
+        ("commands: [{exitCode: -9}]", "exitCode"),
+        (
+            "containerUpdates: [{exitCode: 300, status: Failed}]",
+            "exitCode",
+        ),
+        (
+            "metricRules: [{ruleId: r, groupId: '7301'}]",
+            "groupId 7301",
+        ),
+        (
+            "commands: [{exitCode: 1}, {instance: i-small-01, exitCode: 2}]",
+            "commands[1]",
+        ),
+        (
+            "commands: [{instance: 'i-*', contentContains: a}, {instance: i-small-01, contentContains: bad}]",
+            "commands[0] matches first",
+        ),
+        (
+            "files: [{name: '*'}, {attempt: 2, errorCode: ClientNotResponse}]",
+            "files[1]",
+        ),
+        (
+            "imageCreations: [{attempt: 1}, {source: m-1, attempt: 1, status: CreateFailed}]",
+            "imageCreations[1]",
+        ),
+        (
+            "snapshotCreations: [{}, {status: failed}]",
+            "snapshotCreations[1]",
+        ),
+        (
+            "backendHealth: [{status: abnormal}, {instance: i-small-01, forSeconds: 5, status: normal}]",
+            "backendHealth[1]",
+        ),
+        (
+            "faults: [{action: EnterStandby, params: {PageSize: '5'}, effect: {kind: deny}}]",
+            "PageSize",
+        ),
+        (
+            "faults: [{action: EnterStandby, params: {DryRun: 'true'}, effect: {kind: deny}}]",
+            "DryRun",
+        ),
+        (
+            "faults: [{service: ESS, action: '*Standby', params: {ScalingGroupId: a, DiskId: b}, effect: {kind: deny}}]",
+            "DiskId",
+        ),
+        (
+            "faults: [{service: ECS, params: {CommandId: a, DiskId: b}, effect: {kind: deny}}]",
+            "CommandId and DiskId",
+        ),
+        (
+            "faults: [{service: ESS, action: RunCommand, effect: {kind: deny}}]",
+            "RunCommand",
+        ),
+        (
             "commands: [{errorCode: ClientNotResponse, exitCode: 3}]",
             "exitCode",
         ),
@@ -317,6 +374,9 @@ fn what_may_be_meant_is_taken() {
     for more in [
         "commands: [{instance: 'i-new-*', exitCode: 1}, {instance: i-0123456789abcdef, exitCode: 2}]",
         "switches: {rates: {'OOS List*': 5, '*': 100}}",
+        "commands: [{instance: i-small-01, exitCode: 255}, {attempt: 2, exitCode: 3}, {contentContains: a, exitCode: 1}, {exitCode: 2}]",
+        "commands: [{instance: i-w, exitCode: 3221225786}]\ninstances: [{instanceId: i-w, imageId: m-1, osType: windows}]",
+        "backendHealth: [{forSeconds: 5, status: abnormal}, {instance: i-small-01, forSeconds: 9, status: normal}, {status: normal}]",
         "faults: [{action: Describe*, params: {InstanceIds: i-1}, effect: {kind: deny}}, {action: EnterStandby, params: {InstanceId: i-1}, caller: oos, effect: {kind: deny}}]",
         "instances: [{instanceId: i-1, imageId: m-deleted}]",
     ] {

@@ -27,6 +27,7 @@ mod images;
 mod language;
 mod meanwhile;
 mod new_instances;
+mod ordinary_secrets;
 mod packages;
 mod parameters;
 mod recordings;

@@ -154,7 +154,9 @@ fn what_is_made_of_a_long_value_is_hidden_before_a_message_is_cut_off() {
         task(json!({"When": encoded})),
         task(json!({"When": {"Fn::If": [true, encoded, "x"]}})),
         task(json!({"When": {"Fn::Not": encoded}})),
-        task(json!({"Loop": {"Items": [1], "RateControl": {"Concurrency": encoded}}})),
+        task(
+            json!({"Loop": {"Items": [1], "RateControl": {"Mode": "Concurrency", "Concurrency": encoded}}}),
+        ),
         wanted("ACS::CheckFor", json!([encoded])),
         wanted("ACS::WaitFor", json!({"a": encoded})),
         one("ACS::Choice", choice),

@@ -19,6 +19,7 @@ use crate::rollout::context::Context;
 use crate::rollout::kind::Eligible;
 use crate::rollout::kind::content::ConfigurationContent;
 use crate::rollout::others::{OTHERS_RUN, by, foreign_runs};
+use crate::rollout::progress::durations;
 use crate::rollout::restore::{left, left_out};
 use crate::rollout::rollback;
 use crate::task::absence::ROLLING_TEMPLATES;
@@ -134,6 +135,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
         .map_err(|message| Problem::blocked(Reason::TooManyBatches, message))?;
     unless(calendar::unknown(ctx))?;
     unless(calendar::too_long_between(ctx, batches))?;
+    notes.extend(durations::note(ctx, ids.len(), batches));
     notes.extend(calendar::notes(ctx, batches));
     notes.extend(checks::look(ctx, group)?);
     let member = |(instance, batch): (&&ScalingInstance, i32)| {

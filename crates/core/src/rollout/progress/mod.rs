@@ -6,11 +6,13 @@
 //! | [`details`], [`failure`], [`unready`] | why something failed, or does not come up |
 //! | [`pause`], [`tolerance`], [`approval`] | what the execution waits for, read off its parts |
 //! | [`holds`], [`gate`], [`window`] | what holds the next batch besides a person |
+//! | [`durations`] | how long a batch takes |
 //! | [`freeze`], [`show_progress`] | what is said of it |
 
 pub(in crate::rollout) mod approval;
 pub(in crate::rollout) mod attempts;
 pub(in crate::rollout) mod details;
+pub(in crate::rollout) mod durations;
 pub(in crate::rollout) mod failure;
 pub(in crate::rollout) mod freeze;
 pub(in crate::rollout) mod gate;

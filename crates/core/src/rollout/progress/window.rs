@@ -8,8 +8,7 @@ use ess_rollout_api::v1alpha1::{
 };
 use jiff::Timestamp;
 
-use super::gate;
-use crate::eta::Durations;
+use super::{durations, gate};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Event;
 use crate::rollout::windows_of::{FIELD, KIND, Whose};
@@ -361,15 +360,10 @@ pub(in crate::rollout) fn event(
 
 /// How long a batch may take, with all that comes before the next: nine of ten do not take longer.
 fn takes(ctx: &Context<'_>, batches: &[BatchStatus]) -> Duration {
-    let mut durations = Durations::default();
-    for batch in batches {
-        if let (Some(start), Some(end)) = (&batch.start_time, &batch.end_time) {
-            let took = end.0.duration_since(start.0);
-            durations.record(Duration::try_from(took).unwrap_or_default());
-        }
-    }
+    let next = batches.iter().find(|batch| batch.start_time.is_none());
+    let size = next.and_then(|batch| usize::try_from(batch.size).ok());
     let gates = ctx.spec.policy.gates.as_ref();
-    durations.estimate(ctx.update.batch_minimum()).p90 + gates.map_or(Duration::ZERO, gate::takes)
+    durations::expected(ctx, batches, size).p90 + gates.map_or(Duration::ZERO, gate::takes)
 }
 
 /// A window and why it is there.

@@ -62,8 +62,8 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
     let Some(thaw) = status.thaw.as_mut() else {
         return;
     };
-    let calls = matches!(thaw.state, ThawState::Resuming | ThawState::Suspending);
-    if !calls || thaw.last_call_time.is_none() || thaw.retry_time.is_some() {
+    // None was made in this state, or what became of it is on record.
+    if thaw.attempts == 0 || thaw.last_call_time.is_none() || thaw.retry_time.is_some() {
         return;
     }
     let (now, waits) = (ctx.now(), ctx.waits());
@@ -103,7 +103,7 @@ pub(in crate::rollout) fn unknown(ctx: &Context<'_>, processes: &[String]) -> Op
         // The last call that was made of it may be under way.
         last_call_time: Some(Time(ctx.now())),
         answer_lost: true,
-        ..begun(ctx, 0, ThawState::Resumed, processes.to_vec())
+        ..begun(ctx, 0, ThawState::Suspending, processes.to_vec())
     })
 }
 
@@ -230,34 +230,34 @@ fn step(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, is_wanted: bool
     }
 }
 
-/// Begins to bring them to the opposite, once no call of before can take effect any more.
+/// Begins to bring them to the opposite.
 fn turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, to: ThawState) -> Known<Step> {
-    let thaw = status.thaw.as_ref();
-    let last = thaw.and_then(|thaw| thaw.last_call_time.as_ref());
-    if let Some(last) = last.filter(|last| !ctx.waits().settled_since(last)) {
-        return Ok(Step::Wait(ctx.waits().until(ctx.waits().settled_at(last))));
-    }
-    let begun = match (thaw, to) {
-        (Some(thaw), ThawState::Suspending) => Thaw {
-            // Where no answer said so, they have been resumed by now or never are.
-            resumed_time: thaw.resumed_time.clone().or(Some(Time(ctx.now()))),
-            ..begun(ctx, thaw.pause, to, thaw.processes.clone())
-        },
+    let before = status.thaw.as_ref();
+    let (pause, processes) = match (before, to) {
+        (Some(thaw), ThawState::Suspending) => (thaw.pause, thaw.processes.clone()),
         _ => {
             let Some(group) = ctx.scaling_group()? else {
                 return Ok(Step::Wait(ctx.waits().recheck()));
             };
-            let back = thaw.filter(|thaw| thaw.state == ThawState::Suspending);
+            let back = before.filter(|thaw| thaw.state == ThawState::Suspending);
             let processes = match (back, &status.freeze) {
                 (Some(thaw), _) => thaw.processes.clone(),
                 (None, Some(freeze)) => suspended(group, &freeze.processes).cloned().collect(),
                 (None, None) => Vec::new(),
             };
             let pause = status.pause.as_ref().map_or(0, |pause| pause.id);
-            begun(ctx, pause, to, processes)
+            (pause, processes)
         }
     };
-    status.thaw = Some(begun);
+    let mut thaw = begun(ctx, pause, to, processes);
+    if let Some(before) = before {
+        thaw.last_call_time.clone_from(&before.last_call_time);
+        thaw.answer_lost = before.answer_lost;
+        if to == ThawState::Suspending {
+            thaw.resumed_time.clone_from(&before.resumed_time);
+        }
+    }
+    status.thaw = Some(thaw);
     pursue(ctx, status)
 }
 
@@ -271,6 +271,19 @@ fn pursue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Known<Step
     let Some(group) = group else {
         return Ok(Step::Wait(waits.recheck()));
     };
+    // The opposite was asked for, and nobody knows whether that is to come.
+    let last = thaw.last_call_time.take_if(|_| thaw.attempts == 0);
+    if let Some(last) = last {
+        if !waits.settled_since(&last) {
+            let until = waits.until(waits.settled_at(&last));
+            thaw.last_call_time = Some(last);
+            return Ok(Step::Wait(until));
+        }
+        thaw.answer_lost = false;
+        if thaw.state == ThawState::Suspending {
+            thaw.resumed_time.get_or_insert(Time(now));
+        }
+    }
     let count = suspended(group, &thaw.processes).count();
     // Until then what is read may be from before they were resumed.
     let resumed = thaw.resumed_time.as_ref();

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::progress::durations;
 use crate::rollout::restore::{left, leftovers, record, runs};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
@@ -54,6 +55,7 @@ fn record_after(
         None => ctx.record.clone(),
     };
     leftovers::update(ctx, status, &mut record)?;
+    durations::learn(ctx, status, &mut record);
     if !unseen {
         runs::ended(ctx, status, &mut record);
     }

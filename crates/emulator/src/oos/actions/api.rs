@@ -83,10 +83,11 @@ pub(super) fn describe(call: &Call, error: &ApiError) -> String {
 
 impl Engine {
     /// The call of a task. Its service is taken in capitals, which is another text.
-    pub(super) fn call_of(&mut self, properties: &Value) -> Result<Call, String> {
+    pub(super) fn call_of(&mut self, host: &dyn Host, properties: &Value) -> Result<Call, String> {
         let call = Call::parse(properties)?;
         let given = properties.get("Service").unwrap_or(&Value::Null);
-        self.store.add_converted(given, &json!(call.service))?;
+        self.store
+            .add_converted(host, given, &json!(call.service))?;
         Ok(call)
     }
 
@@ -97,7 +98,7 @@ impl Engine {
         task: usize,
         properties: &Value,
     ) -> Outcome {
-        let call = match self.call_of(properties) {
+        let call = match self.call_of(host, properties) {
             Ok(call) => call,
             Err(e) => return Outcome::Failed(e),
         };
@@ -123,6 +124,8 @@ impl Engine {
         call: &Call,
         params: &Params,
     ) -> Result<Value, ApiError> {
+        // The journal has the call, however it ends.
+        self.tell_derived(host);
         let execution = &self.executions[id];
         let caller = execution.acting.clone();
         let region = params

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::Outcome;
 use crate::oos::engine::Engine;
 use crate::oos::host::Host;
+use crate::oos::tokens::is_telling;
 
 /// What stands in place of a password or token.
 const HIDDEN: &str = "***";
@@ -60,10 +61,8 @@ fn without_secrets(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
+                let is_secret = is_telling(name);
                 let name = name.to_ascii_lowercase();
-                let is_secret = ["password", "secret", "token", "authorization"]
-                    .iter()
-                    .any(|word| name.contains(word));
                 match value {
                     Value::String(text) if is_secret => HIDDEN.clone_into(text),
                     Value::String(text) if matches!(name.as_str(), "uri" | "url") => {

@@ -209,7 +209,7 @@ impl Engine {
     /// `Code` and `Message`: templates wait until a call goes through that way. A selector that
     /// does not look for them lets the refusal fail the task.
     fn poll(&mut self, host: &mut dyn Host, id: &str, properties: &Value) -> Result<Poll, String> {
-        let call = self.call_of(properties)?;
+        let call = self.call_of(host, properties)?;
         let selector = properties
             .get("PropertySelector")
             .and_then(Value::as_str)
@@ -231,7 +231,8 @@ impl Engine {
             jq::run(&selector, &answer).map_err(|e| if secret { UNSHOWN.to_owned() } else { e });
         // What is found shows in messages about what was waited for.
         if let (true, Ok(values)) = (secret, &found) {
-            self.store.add_derived(derived(&answer, &json!(values)))?;
+            self.store
+                .add_derived(host, derived(&answer, &json!(values)))?;
         }
         let values = match (found, &error) {
             (Ok(values), None) => values,

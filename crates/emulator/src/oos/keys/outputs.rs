@@ -24,7 +24,7 @@ pub(super) fn output_of_task(output: &Value, place: &str) -> Result<(), String> 
 /// An output of a template: a value, without which it would always be null.
 pub(super) fn output_of_template(output: &Value, place: &str) -> Result<(), String> {
     let map = declaration(output, &[OUTPUT], place)?;
-    match map.contains_key("Value") {
+    match map.get("Value").is_some_and(|value| !value.is_null()) {
         true => Ok(()),
         false => Err(format!("Value of {place} is missing")),
     }

@@ -37,6 +37,10 @@ const ONCE: &[&str] = &[
     "ACS::AlarmTrigger",
 ];
 
+/// Actions that cannot be looped (OOS help on Loop: calls and cloud-product actions can, functional ones
+/// such as triggers and `ACS::Sleep` cannot). Triggers are looked at by themselves.
+const UNLOOPED: &[&str] = &["ACS::Sleep", "ACS::Approve", "ACS::Pause"];
+
 pub(super) fn only_what_counts(task: &TaskSpec, place: &str) -> Result<(), String> {
     let action = task.action.as_str();
     let is_given = |key: &str| task.raw.get(key).is_some_and(|value| !value.is_null());
@@ -57,6 +61,12 @@ pub(super) fn only_what_counts(task: &TaskSpec, place: &str) -> Result<(), Strin
                 ));
             }
         }
+    }
+    if UNLOOPED.contains(&action) && is_given("Loop") {
+        return Err(format!(
+            "Loop of {place} has no effect with {action}, which is done once: loop over an ACS::Template \
+             that has the task, or leave it out"
+        ));
     }
     if ONCE.contains(&action)
         && let Some(key) = RETRIES.iter().find(|key| is_given(key))

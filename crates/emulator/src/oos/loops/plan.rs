@@ -26,6 +26,9 @@ const CONTROL: &[&str] = &[
     "BatchPauseOption",
 ];
 
+/// Settings that may be empty where there are no items, as the batches of none are.
+const MAY_BE_OF_NONE: &[&str] = &["Concurrency", "Batch"];
+
 /// Refuses keys of a `Loop` section that are none, and values that can only be wrong, as far as they
 /// are known before it is resolved. Gives what OOS has and is not here.
 pub(in crate::oos) fn check(settings: &Value) -> Result<Vec<String>, String> {
@@ -119,6 +122,9 @@ fn control(map: &Map<String, Value>) -> Result<(), String> {
             Value::Array(list) => list.as_slice(),
             one => std::slice::from_ref(one),
         };
+        if list.is_empty() && MAY_BE_OF_NONE.contains(&key) {
+            return Err(no_sizes(key));
+        }
         for value in list {
             count(value, 1, true).map_err(|e| format!("Loop.{key} {e}"))?;
         }
@@ -141,6 +147,23 @@ fn idle(control: Option<&Value>, settings: &Map<String, Value>) -> Result<(), St
         // A reference, which is looked at when it is resolved.
         Some(_) => return Ok(()),
     };
+    let mode = "Loop.RateControl.Mode";
+    let is_given = |map: &Map<String, Value>, key: &str| map.get(key).is_some_and(|v| !v.is_null());
+    if let Some(control) = control {
+        // Required by the OOS help on Loop.
+        if !is_given(control, "Mode") {
+            return Err(format!(
+                "{mode} is missing: it must be Batch or Concurrency; without RateControl, MaxErrors and \
+                 Concurrency stand beside Items"
+            ));
+        }
+        let mut both = CONTROL.iter();
+        if let Some(key) = both.find(|key| is_given(control, key) && is_given(settings, key)) {
+            return Err(format!(
+                "{key} stands in Loop.RateControl and beside it: leave one of the two out"
+            ));
+        }
+    }
     let get = |key: &str| {
         let own = control.and_then(|c| c.get(key));
         own.or_else(|| settings.get(key)).filter(|v| !v.is_null())
@@ -150,7 +173,6 @@ fn idle(control: Option<&Value>, settings: &Map<String, Value>) -> Result<(), St
         return Ok(());
     }
     let is_batch = get("Mode").is_some_and(|mode| mode == "Batch");
-    let mode = "Loop.RateControl.Mode";
     if is_batch {
         return match get("Concurrency") {
             Some(_) => Err(format!(
@@ -168,12 +190,23 @@ fn idle(control: Option<&Value>, settings: &Map<String, Value>) -> Result<(), St
     // The sizes of batches, as the rolling-update templates give them.
     let has_batches = get("Concurrency").is_some_and(|value| value.is_array() || is_later(value));
     let pauses = get("BatchPauseOption").is_some_and(|option| option != "Automatic");
+    // It is of the other mode by the OOS help on Loop. One that a reference stands for may be Automatic.
+    let is_known = !get("BatchPauseOption").is_some_and(is_later);
+    if pauses && is_known && get("Mode").is_some() {
+        return Err(format!(
+            "Loop.BatchPauseOption has no effect when {mode} is Concurrency: it must be Batch"
+        ));
+    }
     match pauses && !has_batches {
         true => Err(format!(
             "Loop.BatchPauseOption has no effect without batches: {mode} must be Batch"
         )),
         false => Ok(()),
     }
+}
+
+fn no_sizes(key: &str) -> String {
+    format!("Loop.{key} is empty: it gives the sizes of the batches")
 }
 
 fn is_reference(value: &Value) -> bool {
@@ -327,6 +360,9 @@ fn count(value: &Value, n: usize, at_least_one: bool) -> Result<usize, String> {
 /// Batch sizes that cover exactly `n` items; the last size repeats.
 fn sizes(list: &[Value], n: usize, key: &str) -> Result<Vec<usize>, String> {
     let mut left = n;
+    if list.is_empty() && n > 0 {
+        return Err(no_sizes(key));
+    }
     let mut out = Vec::new();
     let mut size = n.max(1);
     let mut given = list.iter();

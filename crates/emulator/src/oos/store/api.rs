@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Parameter, Stored, members};
+use super::{Parameter, Stored};
 use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::host::{Caller, Host};
+use crate::oos::members::members;
 use crate::oos::parameters::Declaration;
 use crate::oos::records::tags;
 use crate::oos::request::{bad_parameter, optional_text, required_text};
 use crate::oos::template::only;
 use crate::params::{Params, exact};
+use crate::secrets::Kind;
 
 /// Longest value, in characters, and longest name and description (API reference).
 const MAX_VALUE: usize = 4096;
@@ -148,8 +150,13 @@ impl Engine {
         }
         // What a text says that is JSON shows wherever it is read as such: in loops, in outputs of type Json.
         for text in members(&value).into_iter().chain([value]) {
-            host.keep_secret(&text);
-            self.store.secrets.insert(text);
+            // An execution is told by its id, which nobody made up.
+            let kind = match self.executions.contains_key(&text) {
+                true => Kind::Known,
+                false => host.meaning(&text),
+            };
+            host.keep_secret(&text, kind);
+            self.store.secrets.add(&text, kind);
         }
     }
 

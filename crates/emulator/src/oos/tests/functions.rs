@@ -190,6 +190,11 @@ fn what_a_function_puts_in_is_no_part_of_what_it_looks_for() {
             json!("${b}-${c}"),
         ),
         (
+            json!({"Fn::Sub": ["cd ${HOME:-/root}/${dir}",
+                {"dir": "x", "HOME:-/root": "${HOME:-/root}"}]}),
+            json!("cd ${HOME:-/root}/x"),
+        ),
+        (
             json!({"Fn::Sub": ["é${a}é", {"a": "", "b": "unused"}]}),
             json!("éé"),
         ),

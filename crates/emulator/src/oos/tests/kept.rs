@@ -143,12 +143,13 @@ fn one_start_that_keeps_too_much_is_ended_and_the_others_go_on() {
     let big = json!({
         "FormatVersion": "OOS-2019-06-01", "Parameters": {"text": {"Type": "String", "Default": text}},
         "Tasks": [{
-            "Name": "copy", "Action": "ACS::Sleep",
-            "Properties": {"Duration": "PT1S"},
+            "Name": "copy", "Action": "ACS::ExecuteAPI",
+            "Properties": {"Service": "TEST", "API": "Do"},
             "Outputs": {"text": {"Type": "String", "Value": "{{ text }}"}},
             "Loop": {"Items": (0..1000).collect::<Vec<_>>(), "Concurrency": 10},
         }],
     });
+    cloud.world.answers.insert("Do".into(), [json!({})].into());
     cloud.engine.kept.bounds.family = 10 * MIB;
     let other = cloud.start(json!({"TemplateContent": NAP}));
     let id = cloud.start(json!({"TemplateContent": big.to_string()}));

@@ -125,6 +125,13 @@ fn a_key_that_is_none_is_refused_with_its_place() {
         refused.contains("parameter p") && refused.contains("Foo"),
         "{refused}"
     );
+    for outputs in ["{o: {Type: String}}", "{o: {Type: String, Value: null}}"] {
+        let refused = whole(&format!("Outputs: {outputs}")).unwrap_err();
+        assert!(
+            refused.contains("Value of output o"),
+            "{outputs}: {refused}"
+        );
+    }
     let refused = whole("Outputs: {o: {Type: String, Valeu: 1}}").unwrap_err();
     assert!(
         refused.contains("output o") && refused.contains("Valeu"),
@@ -323,8 +330,27 @@ fn a_key_that_makes_no_difference_for_its_action_is_refused() {
         (format!("{sleep}, Retries: 2"), "Retries"),
         (format!("{sleep}, Outputs: {{o: {{ValueSelector: .x}}}}"), "output o"),
         (
-            format!("{sleep}, Loop: {{Items: [1], Outputs: {{o: {{AggregateField: x}}}}}}"),
+            format!("{call}, Loop: {{Items: [1], Outputs: {{o: {{AggregateField: x}}}}}}"),
             "joins the output x",
+        ),
+        (format!("{sleep}, Loop: {{Items: [1]}}"), "Loop"),
+        (format!("{approve}, Loop: {{Items: [1]}}"), "Loop"),
+        ("Action: 'ACS::Pause', Loop: {Items: [1]}".to_owned(), "Loop"),
+        (looped("RateControl: {}"), "Mode"),
+        (looped("RateControl: {Concurrency: 2, MaxErrors: 1}"), "Mode"),
+        (looped("RateControl: {Mode: Batch, Batch: []}"), "Batch is empty"),
+        (looped("Concurrency: []"), "Concurrency is empty"),
+        (
+            looped("RateControl: {Mode: Concurrency, Concurrency: 2, BatchPauseOption: EveryBatchPause}"),
+            "BatchPauseOption",
+        ),
+        (
+            looped("RateControl: {Mode: Concurrency, Concurrency: [1]}, BatchPauseOption: FirstBatchPause"),
+            "BatchPauseOption",
+        ),
+        (
+            looped("MaxErrors: 2, RateControl: {Mode: Concurrency, MaxErrors: 1}"),
+            "MaxErrors",
         ),
         (format!("{approve}, Delay: 2"), "Delay"),
         (format!("{approve}, Outputs: {{o: {{}}}}"), "output o"),
@@ -336,11 +362,11 @@ fn a_key_that_makes_no_difference_for_its_action_is_refused() {
             "Retries",
         ),
         (
-            looped("RateControl: {BatchPauseOption: EveryBatchPause, Concurrency: 1}"),
+            looped("BatchPauseOption: EveryBatchPause, Concurrency: 1"),
             "BatchPauseOption",
         ),
         (looped("BatchPauseOption: FirstBatchPause"), "BatchPauseOption"),
-        (looped("RateControl: {Batch: [1]}"), "Batch"),
+        (looped("Batch: [1]"), "Batch"),
         (
             looped("RateControl: {Mode: Concurrency, ConcurrencyInBatches: [1]}"),
             "ConcurrencyInBatches",
@@ -356,7 +382,11 @@ fn a_key_that_makes_no_difference_for_its_action_is_refused() {
     }
     for task in [
         format!("{choice}, When: 'true', OnError: 'ACS::END'"),
-        format!("{sleep}, Loop: {{Items: [1]}}, Outputs: {{o: {{Value: x}}}}"),
+        format!("{sleep}, Outputs: {{o: {{Value: x}}}}"),
+        looped("MaxErrors: 1, RateControl: {Mode: Concurrency, Concurrency: 2}"),
+        looped(
+            "RateControl: {Mode: Concurrency, Concurrency: [1], BatchPauseOption: '{{ ACS::RegionId }}'}",
+        ),
         "Action: 'ACS::Pause'".to_owned(),
         looped("BatchPauseOption: Automatic"),
         looped("BatchPauseOption: EveryBatchPause, Concurrency: [1]"),
@@ -366,17 +396,31 @@ fn a_key_that_makes_no_difference_for_its_action_is_refused() {
         validate(&one(&task)).unwrap();
     }
     // What a reference stands for is looked at when the loop begins.
-    let later = json!({
-        "FormatVersion": "OOS-2019-06-01",
-        "Parameters": {"control": {"Type": "Json", "Default": {"Concurrency": 1, "Batch": 2}}},
-        "Tasks": [{"Name": "one", "Action": "ACS::ExecuteAPI",
-                   "Properties": {"Service": "TEST", "API": "Do"},
-                   "Loop": {"Items": [1], "RateControl": "{{ control }}"}}],
-    });
-    let mut cloud = Cloud::new(&[]);
-    let ended = cloud.run(&later.to_string(), json!({}));
-    assert_eq!(ended["Status"], "Failed", "{ended}");
-    assert_eq!(cloud.world.count("Do"), 0);
+    let run = |items: Value, control: Value| {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Parameters": {"control": {"Type": "Json", "Default": control}},
+            "Tasks": [{"Name": "one", "Action": "ACS::ExecuteAPI",
+                       "Properties": {"Service": "TEST", "API": "Do"},
+                       "Loop": {"Items": items, "RateControl": "{{ control }}"}}],
+        });
+        let mut cloud = Cloud::new(&[]);
+        cloud.world.answers.insert("Do".into(), [json!({})].into());
+        let ended = cloud.run(&template.to_string(), json!({}));
+        (ended["Status"].clone(), cloud.world.count("Do"))
+    };
+    for control in [
+        json!({"Mode": "Concurrency", "Concurrency": 1, "Batch": 2}),
+        json!({"Concurrency": 1}),
+        json!({"Mode": "Batch", "Batch": []}),
+        json!({"Mode": "Concurrency", "Concurrency": [1], "BatchPauseOption": "FirstBatchPause"}),
+    ] {
+        let ended = run(json!([1]), control.clone());
+        assert_eq!(ended, (json!("Failed"), 0), "{control}");
+    }
+    // The batches of no items are none.
+    let none = json!({"Mode": "Batch", "Batch": []});
+    assert_eq!(run(json!([]), none), (json!("Success"), 0));
 }
 
 #[test]

@@ -251,3 +251,42 @@ fn an_engine_can_be_moved_between_threads() {
     fn is_send<T: Send>() {}
     is_send::<crate::oos::Engine>();
 }
+
+#[test]
+fn what_is_due_at_one_instant_is_done_in_slices() {
+    let mut cloud = Cloud::new(&[]);
+    cloud.world.switches.task_delay_seconds = 0;
+    cloud.world.switches.start_delay_seconds = 0;
+    cloud.world.answers.insert("Do".into(), [json!({})].into());
+    // Ten thousand task runs and more, without a second between them.
+    let task = |name: &str| {
+        json!({"Name": name, "Action": "ACS::ExecuteAPI",
+               "Properties": {"Service": "TEST", "API": "Do"},
+               "Loop": {"Items": vec![1; 100], "Concurrency": 1}})
+    };
+    let child = json!({"FormatVersion": "OOS-2019-06-01",
+        "Tasks": (0..10).map(|n| task(&format!("t{n}"))).collect::<Vec<_>>()});
+    let made = json!({"TemplateName": "child", "Content": child.to_string()});
+    cloud.ask("CreateTemplate", made).unwrap();
+    let parent = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [
+        {"Name": "all", "Action": "ACS::Template", "Properties": {"TemplateName": "child"},
+         "Loop": {"Items": vec![1; 10], "Concurrency": 10}}]});
+    let id = cloud.start(json!({"TemplateContent": parent.to_string()}));
+    let runs = |cloud: &Cloud| -> usize { cloud.engine.families.values().map(|f| f.runs).sum() };
+    let mut before = runs(&cloud);
+    let mut slices = 0;
+    while cloud.wake_next() {
+        let now = runs(&cloud);
+        // A loop that starts all its items is not cut.
+        assert!(
+            now - before <= 3_000 + 10,
+            "{} runs in one slice",
+            now - before
+        );
+        before = now;
+        slices += 1;
+    }
+    assert!(before > 10_000, "{before}");
+    assert!(slices >= 4, "{slices}");
+    assert_eq!(cloud.status(&id), "Success");
+}

@@ -415,10 +415,17 @@ impl Cloud {
 
     /// Lets time pass until nothing is due any more: all is final or waits for somebody.
     pub(super) fn settle(&mut self) {
-        while let Some(at) = self.world.wakes.pop_first() {
-            self.world.now = self.world.now.max(at);
-            self.engine.wake(&mut self.world);
-        }
+        while self.wake_next() {}
+    }
+
+    /// Lets time pass until something is due, and that be done; whether something was.
+    pub(super) fn wake_next(&mut self) -> bool {
+        let Some(at) = self.world.wakes.pop_first() else {
+            return false;
+        };
+        self.world.now = self.world.now.max(at);
+        self.engine.wake(&mut self.world);
+        true
     }
 
     pub(super) fn execution(&mut self, id: &str) -> Value {

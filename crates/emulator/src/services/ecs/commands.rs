@@ -55,6 +55,9 @@ fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError
         timeout: 60,
         enable_parameter: args.flag("EnableParameter")?.unwrap_or(false),
     };
+    if keeps {
+        saved_commands::check_room(world, call)?;
+    }
     let (invoke_id, script) = launch(world, call, args, script)?;
     let command_id = script.command_id.clone();
     if keeps {

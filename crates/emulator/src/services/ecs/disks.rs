@@ -7,6 +7,7 @@ use super::power::wrong_status;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::Args;
+use crate::services::disk_sizes;
 use crate::state::call::Call;
 use crate::state::model::InstanceStatus;
 use crate::state::queue::Event;
@@ -63,7 +64,13 @@ fn replace(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
             "The specified image does not support the specified instance type.",
         ));
     }
-    let size = args.number("SystemDisk.Size", 1, 32_768)?;
+    let size = args.number("SystemDisk.Size", 1, disk_sizes::MOST)?;
+    let disk = found.system_disk.as_deref();
+    disk_sizes::check(
+        size,
+        disk.and_then(|disk| disk.category.as_deref()),
+        disk.and_then(|disk| disk.performance_level.as_deref()),
+    )?;
     let size = size.and_then(|size| u64::try_from(size).ok());
     if size.is_some_and(|size| size < image.size) {
         return Err(ApiError::new(

@@ -11,6 +11,7 @@ use super::tags::new_tags;
 use super::words::{CATEGORIES, LEVELS};
 use crate::error::ApiError;
 use crate::services::args::{Args, check_word, flag_of, invalid, missing};
+use crate::services::disk_sizes;
 use crate::state::call::Call;
 use crate::state::disks::{DiskAttributes, NewDisk};
 use crate::state::images::Image;
@@ -47,7 +48,10 @@ impl Plan {
         let image = image(world, call, args, template)?;
         let usual_type = template.map(|_| "ecs.g7.large".to_owned());
         let instance_type = args.text("InstanceType").or(usual_type);
-        let size = args.number("SystemDisk.Size", 1, 2048)?;
+        let size = args.number("SystemDisk.Size", 1, disk_sizes::MOST)?;
+        let level = args.word("SystemDisk.PerformanceLevel", LEVELS)?;
+        let category = args.word("SystemDisk.Category", CATEGORIES)?;
+        disk_sizes::check(size, category.as_deref(), level.as_deref())?;
         let size = size.and_then(|size| u64::try_from(size).ok());
         if size.is_some_and(|size| size < image.size) {
             return Err(ApiError::new(
@@ -78,8 +82,8 @@ impl Plan {
             system_disk: DiskAttributes {
                 name: text_of(args, "SystemDisk.DiskName", 2, 128)?,
                 description: text_of(args, "SystemDisk.Description", 2, 256)?.unwrap_or_default(),
-                performance_level: args.word("SystemDisk.PerformanceLevel", LEVELS)?,
-                category: args.word("SystemDisk.Category", CATEGORIES)?,
+                performance_level: level,
+                category,
                 ..DiskAttributes::of_system()
             },
             data_disks: data_disks(world, call, args, &image)?,

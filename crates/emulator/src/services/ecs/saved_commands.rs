@@ -17,6 +17,24 @@ use crate::state::commands::SavedCommand;
 use crate::state::ram::wildcard;
 use crate::state::world::World;
 
+/// Commands that an account may have in a region. None is over by itself, so one more is refused; by how many the
+/// services go depends on the account.
+const COMMANDS: usize = 5_000;
+
+/// `Err` when no further command can be kept.
+pub(super) fn check_room(world: &World, call: &Call) -> Result<(), ApiError> {
+    let own = world.resources.commands.values();
+    let own = own.filter(|c| c.account_id == call.caller.account_id && c.region == call.region);
+    match own.count() < COMMANDS {
+        true => Ok(()),
+        false => Err(ApiError::new(
+            400,
+            "CmdCount.ExceedQuota",
+            "The total number of commands in the current region exceeds the quota.",
+        )),
+    }
+}
+
 /// Keeps what RunCommand was given.
 pub(super) fn keep(world: &mut World, call: &Call, args: Args<'_>, script: Script) {
     let saved = SavedCommand {
@@ -86,6 +104,7 @@ pub const CREATE: Action = Action {
 /// CreateCommand. The content is Base64 unless `ContentEncoding` says otherwise.
 fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     args.required("Name")?;
+    check_room(world, call)?;
     let command = SavedCommand {
         name: name(args)?.unwrap_or_default(),
         description: args.text("Description").unwrap_or_default(),

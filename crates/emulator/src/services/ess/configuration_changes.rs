@@ -8,6 +8,7 @@ use super::stored::{CONFIGURATION, DISK_CATEGORIES, PERFORMANCE_LEVELS, read};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, check_word, flag_of, invalid, missing, scalar};
+use crate::services::disk_sizes;
 use crate::state::call::Call;
 use crate::state::model::{Configuration, GroupType, InstanceSource, Resources};
 use crate::state::settings::Settings;
@@ -130,6 +131,7 @@ fn take(args: Args<'_>, settings: &mut Settings) -> Result<Option<String>, ApiEr
             "it cannot be combined with SystemDisk.Category: give all categories in one of them";
         return Err(invalid("SystemDiskCategories", why));
     }
+    check_system_disk(settings)?;
     let types = args.list_up_to("InstanceTypes", 10)?;
     let first = types.as_ref().and_then(|types| types.first().cloned());
     if let Some(types) = types {
@@ -149,6 +151,21 @@ fn take(args: Args<'_>, settings: &mut Settings) -> Result<Option<String>, ApiEr
         settings.put("Tags", tags);
     }
     Ok(first)
+}
+
+/// Of several categories it is the first that can be had: a size has to fit one of them.
+fn check_system_disk(settings: &Settings) -> Result<(), ApiError> {
+    let size = settings.number("SystemDiskSize");
+    let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+    let level = settings.text("SystemDiskPerformanceLevel");
+    let mut categories = settings.texts("SystemDiskCategories");
+    categories.extend(settings.text("SystemDiskCategory"));
+    let check = |category| disk_sizes::check(size, category, level.as_deref());
+    let checked: Vec<_> = categories.iter().map(|c| check(Some(c.as_str()))).collect();
+    match checked.into_iter().reduce(Result::or) {
+        Some(checked) => checked,
+        None => check(None),
+    }
 }
 
 /// The most that an hour of a spot instance may cost.
@@ -181,8 +198,10 @@ fn data_disk(given: &Value) -> Result<Value, ApiError> {
         let value = match name.as_str() {
             "Size" => text
                 .parse::<u64>()
+                .ok()
+                .filter(|size| *size > 0)
                 .map(Value::from)
-                .map_err(|_| invalid(&shown, "it must be a number"))?,
+                .ok_or_else(|| invalid(&shown, "it must be a number above 0"))?,
             "DeleteWithInstance" | "Encrypted" => Value::from(flag_of(&shown, value)?),
             "Category" => {
                 check_word(&shown, &text, DISK_CATEGORIES)?;

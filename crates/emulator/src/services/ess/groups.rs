@@ -313,6 +313,17 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
 /// Takes over what a group is besides its size and its source.
 pub(super) fn take(args: Args<'_>, group: &mut Group) -> Result<(), ApiError> {
     read(args, GROUP, &mut group.settings)?;
+    // By the SDK model.
+    let policies = group.settings.texts("RemovalPolicies");
+    let is_custom = policies
+        .first()
+        .is_some_and(|first| first == "CustomPolicy");
+    if args.text("CustomPolicyARN").is_some() && !is_custom {
+        return Err(invalid(
+            "CustomPolicyARN",
+            "it has no effect unless CustomPolicy is the first removal policy of the scaling group",
+        ));
+    }
     // The one says the same as the other.
     let (one, several) = (
         args.text("HealthCheckType"),

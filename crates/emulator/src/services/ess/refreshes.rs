@@ -10,6 +10,7 @@ use crate::services::args::{Args, invalid, missing};
 use crate::state::call::Call;
 use crate::state::model::InstanceSource;
 use crate::state::neighbours::{Desired, InstanceRefresh, RefreshLimits};
+use crate::state::past::make_room;
 use crate::state::queue::Event;
 use crate::state::time::{later, seconds as duration};
 use crate::state::world::World;
@@ -115,10 +116,9 @@ pub fn begin(world: &mut World, id: &str, group: &str, status: &str, left: Signe
         ends_at: None,
         left,
     };
-    world
-        .resources
-        .instance_refreshes
-        .insert(id.to_owned(), refresh);
+    let refreshes = &mut world.resources.instance_refreshes;
+    make_room(refreshes, |refresh| refresh.ended);
+    refreshes.insert(id.to_owned(), refresh);
     go_on(world, id);
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::answers::list;
 use crate::error::ApiError;
 use crate::services::args::{Args, check_word};
+use crate::services::disk_sizes;
 use crate::state::call::EssVersion;
 use crate::state::settings::Settings;
 
@@ -304,7 +305,11 @@ pub(super) const CONFIGURATION: &[Stored] = &[
         "SystemDiskPerformanceLevel",
         Kind::Words(PERFORMANCE_LEVELS),
     ),
-    Stored("SystemDisk.Size", "SystemDiskSize", Kind::Number(1, 2048)),
+    Stored(
+        "SystemDisk.Size",
+        "SystemDiskSize",
+        Kind::Number(1, disk_sizes::MOST),
+    ),
     Stored(
         "SystemDiskCategories",
         "SystemDiskCategories",

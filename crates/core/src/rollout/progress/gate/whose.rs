@@ -24,7 +24,12 @@ impl Whose {
     /// Those that a batch has updated; where they are not on record, all that serve.
     pub(super) fn of_batch(status: &RollingUpdateTaskStatus, batch: i32) -> Self {
         let of_batch = |instance: &InstanceStatus| instance.batch == batch;
-        updated(status, of_batch).map_or(Self::InService, Self::These)
+        let thaw = status.thaw.as_ref();
+        let these = match thaw.is_some_and(|thaw| thaw.pause == batch) {
+            true => Self::OfTheseInService,
+            false => Self::These,
+        };
+        updated(status, of_batch).map_or(Self::InService, these)
     }
 
     /// All that were updated, as far as they are still there.
