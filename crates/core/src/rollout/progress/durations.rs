@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    BatchDurations, BatchState, BatchStatus, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+    BatchDurations, BatchState, BatchStatus, DurationHistogram, RollingUpdateTaskStatus,
+    ScalingGroupRecordStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -91,7 +92,7 @@ pub(in crate::rollout) fn learn(
                 template_name: template.to_owned(),
                 instances: class,
                 time: Time(ctx.now()),
-                batches: (&Durations::default()).into(),
+                batches: DurationHistogram::default(),
             },
         };
         let mut durations = Durations::from(&line.batches);

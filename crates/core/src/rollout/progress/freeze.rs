@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{Freeze, FrozenPolicy, RollingUpdateTaskStatus, Thaw, ThawState};
+use ess_rollout_cloud::{Process, ScalingGroup};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -34,9 +35,9 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, status: &mut RollingUpdateTask
     } else if let Some(freeze) = &mut status.freeze
         && let Ok(Some(group)) = ctx.input.observation.scaling_group(&ctx.group)
     {
-        let suspended = &group.suspended_processes;
-        let processes = &mut freeze.processes;
-        processes.retain(|process| suspended.iter().any(|s| s.as_str() == process));
+        freeze
+            .processes
+            .retain(|process| is_suspended(group, process));
         if freeze.processes.is_empty() {
             status.freeze = None;
         }
@@ -46,6 +47,11 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, status: &mut RollingUpdateTask
     if let Some(freeze) = &mut status.freeze {
         freeze.too_long |= over;
     }
+}
+
+/// Whether a process of the group is suspended, by whomever.
+pub(in crate::rollout) fn is_suspended(group: &ScalingGroup, process: &str) -> bool {
+    group.suspended_processes.contains(&Process::from(process))
 }
 
 /// When it has lasted for longer than `spec.maxFrozenSeconds`; `None`: there is no such time, or a batch is under way.

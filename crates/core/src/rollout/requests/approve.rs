@@ -220,12 +220,11 @@ pub(in crate::rollout) fn approved_by(
     status: &RollingUpdateTaskStatus,
     pause: &Pause,
 ) -> Option<String> {
-    let asked = ledger::open(&status.actions, Verb::Continue);
-    let asked = asked.filter(|action| is_for(action, pause.id));
+    let asked = asked_for(status, pause);
     if obstacle(ctx, status, pause.id, asked).is_some() {
         return None;
     }
-    if !holds_of(ctx, status, pause, asked).is_empty() {
+    if !holds_of(ctx, status, pause).is_empty() {
         return None;
     }
     if let Some(action) = asked {
@@ -258,9 +257,7 @@ pub(in crate::rollout) fn until_let_go(
         .pause
         .as_ref()
         .filter(|pause| pause.kind == PauseKind::Batch)?;
-    let asked = ledger::open(&status.actions, Verb::Continue);
-    let asked = asked.filter(|action| is_for(action, pause.id));
-    holds::until_next(ctx, &holds_of(ctx, status, pause, asked))
+    holds::until_next(ctx, &holds_of(ctx, status, pause))
 }
 
 /// Whether all that holds the next batch in this pause lets it go by then, by itself.
@@ -270,21 +267,20 @@ pub(super) fn lets_go_by(
     pause: &Pause,
     time: Timestamp,
 ) -> bool {
-    let asked = ledger::open(&status.actions, Verb::Continue);
-    let asked = asked.filter(|action| is_for(action, pause.id));
-    let mut holds = holds_of(ctx, status, pause, asked).into_iter();
+    let mut holds = holds_of(ctx, status, pause).into_iter();
     holds.all(|hold| hold.until().is_some_and(|until| until <= time))
 }
 
-/// What holds the next batch, if this request asks for it. An Approve that is on record stays wanted; what the window says holds
+/// The request to leave this pause that is open, if there is one.
+fn asked_for<'s>(status: &'s RollingUpdateTaskStatus, pause: &Pause) -> Option<&'s Action> {
+    let asked = ledger::open(&status.actions, Verb::Continue);
+    asked.filter(|action| is_for(action, pause.id))
+}
+
+/// What holds the next batch. An Approve that is on record stays wanted; what the window says holds
 /// for another one, too.
-fn holds_of(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    pause: &Pause,
-    asked: Option<&Action>,
-) -> Vec<Hold> {
-    let decided = asked.is_some() || of_pause(status, pause.id).is_some();
+fn holds_of(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, pause: &Pause) -> Vec<Hold> {
+    let decided = asked_for(status, pause).is_some() || of_pause(status, pause.id).is_some();
     holds::of_pause(ctx, status, (pause.id, pause.since.0), decided)
 }
 

@@ -333,10 +333,7 @@ fn suspended<'p>(
     group: &ScalingGroup,
     processes: &'p [String],
 ) -> impl Iterator<Item = &'p String> {
-    let is_suspended = |process: &&String| {
-        let process = Process::from(process.as_str());
-        group.suspended_processes.contains(&process)
-    };
+    let is_suspended = |process: &&String| freeze::is_suspended(group, process);
     processes.iter().filter(is_suspended)
 }
 

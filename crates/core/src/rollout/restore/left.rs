@@ -5,10 +5,11 @@ use ess_rollout_cloud::ScalingGroup;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::need::Thing as _;
-use super::{processes, run_left};
+use super::run_left;
 use crate::rollout::context::Context;
 use crate::rollout::kind;
 use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
+use crate::rollout::progress::freeze;
 
 /// The processes that a run finds suspended, as people want them: without those that a run before
 /// suspended and could not resume.
@@ -57,7 +58,7 @@ pub(in crate::rollout) fn add_inherited(ctx: &Context<'_>, record: &mut ScalingG
     let group = group.and_then(Option::as_ref);
     let mut open = kind::processes_but(&baseline.suspended_processes);
     open.retain(|process| {
-        let suspended = group.is_none_or(|group| processes::is_suspended(group, process));
+        let suspended = group.is_none_or(|group| freeze::is_suspended(group, process));
         suspended && !is_listed(record, process)
     });
     let message = "suspended by a run that vanished or was taken over before it had resumed it; the next run of an update resumes it";

@@ -5,10 +5,7 @@ use ess_rollout_cloud::{Mutation, Process, ScalingGroup};
 
 use super::need::Need;
 use crate::rollout::context::Context;
-
-pub(super) fn is_suspended(group: &ScalingGroup, process: &str) -> bool {
-    group.suspended_processes.contains(&Process::from(process))
-}
+use crate::rollout::progress::freeze::is_suspended;
 
 /// Of processes that are to run: what is, or was, to be done. One call resumes all.
 pub(super) fn needs(ctx: &Context<'_>, group: &ScalingGroup, processes: &[String]) -> Vec<Need> {

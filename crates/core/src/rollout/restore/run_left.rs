@@ -5,8 +5,8 @@ use ess_rollout_cloud::{LifecycleState, ScalingGroup, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::need::{is_of_instance, wanted};
-use super::processes;
 use crate::rollout::kind::content;
+use crate::rollout::progress::freeze;
 use crate::task::conditions::shorten;
 
 /// The most lines that a record holds.
@@ -68,7 +68,7 @@ impl Found<'_> {
         let message = format!("{how}, and no object looked after it");
         let line = |kind, target: &str| line((kind, target), self.now.clone(), path(run), &message);
         let suspended = run.exit_processes.iter();
-        let suspended = suspended.filter(|process| processes::is_suspended(self.group, process));
+        let suspended = suspended.filter(|process| freeze::is_suspended(self.group, process));
         let mut lines: Vec<Leftover> = suspended
             .map(|process| line(RestoreKind::Process, process))
             .collect();
