@@ -59,7 +59,9 @@ async fn others_are_answered_while_the_clock_is_moved() {
         assert_eq!(status, 200);
         let now = time(&shown);
         assert!(now >= before, "{now} is before {before}");
-        assert_eq!(now.subsec_nanosecond(), 0, "between two firings");
+        // It was stopped at any time, and the task that moves it may not have had its turn yet.
+        let at_firing = now == begun || now.subsec_nanosecond() == 0;
+        assert!(at_firing, "{now} is between two firings");
         before = now;
     }
     // It is under way, and shows where to.
