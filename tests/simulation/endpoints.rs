@@ -6,10 +6,12 @@ use std::sync::Arc;
 use ess_emulator::state::alarms::AlarmState;
 use ess_rollout::endpoints::{Endpoints, Told};
 use ess_rollout_core::endpoints::{
-    EndpointAnswer, EndpointKind, EndpointNames, EndpointQuery, EndpointUse, WebhookVerdict,
+    EndpointAnswer, EndpointError, EndpointKind, EndpointNames, EndpointQuery, EndpointUse,
+    WebhookVerdict,
 };
 use futures::future::BoxFuture;
 
+use crate::fault::Fault;
 use crate::world::World;
 
 /// The endpoints that checks may ask.
@@ -27,8 +29,34 @@ pub fn endpoints() -> EndpointNames {
 /// Endpoints that say what an alert rule of the cloud does: the one that is the query, or `rule-web`.
 pub struct RuleEndpoints(pub Arc<World>);
 
+/// What befalls questions to the cloud befalls those to endpoints, too: once each has no answer that says anything.
+fn befallen(world: &World, query: &EndpointQuery) -> Option<Told> {
+    let fault = world.gate.befalls_read("endpoint", &format!("{query:?}"))?;
+    let endpoint = query.endpoint();
+    let code = match fault {
+        Fault::ReadsThrottled => "http-429",
+        Fault::ReadsGarbled
+        | Fault::ReadsTruncated
+        | Fault::ReadsEmpty
+        | Fault::ReadsNull
+        | Fault::ReadsUnknown => "bad-answer",
+        Fault::Omitted => "timeout",
+        _ => return None,
+    };
+    world.trace(|| format!("endpoint {endpoint}: {code}"));
+    Some(Err(EndpointError {
+        endpoint: endpoint.to_owned(),
+        code: code.to_owned(),
+        message: "it said nothing".to_owned(),
+        needs_person: false,
+    }))
+}
+
 impl Endpoints for RuleEndpoints {
     fn ask<'a>(&'a self, query: &'a EndpointQuery) -> BoxFuture<'a, Told> {
+        if let Some(told) = befallen(&self.0, query) {
+            return Box::pin(std::future::ready(told));
+        }
         let cloud = self.0.cloud();
         let state = |rule: &str| {
             let rules = &cloud.world.resources.alarms.rules;
