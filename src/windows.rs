@@ -328,9 +328,10 @@ mod tests {
     use super::*;
     use crate::{
         runtime::{
-            dispatcher::Triggers,
+            dispatcher::{Finished, Triggers},
             health::Readiness,
             metrics::Metrics,
+            queue::Again,
             shutdown::{self, Stop},
         },
         tasks::TaskIndex,
@@ -452,8 +453,9 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let mut keys = Vec::new();
             while let Some((key, _)) = self.feed.triggers.pop(usize::MAX, Instant::now()) {
-                self.feed.triggers.forget(&key);
                 keys.push(format!("{}/{}", key.namespace, key.name));
+                let (again, versions) = (Again::OnChange, Vec::new());
+                self.feed.triggers.done(key, Finished { again, versions });
             }
             keys.sort();
             keys

@@ -1,4 +1,5 @@
-//! Updates that nobody watches: one whose errors rise undoes itself, another waits for its window and passes its checks. A real
+//! Updates that nobody watches: one whose errors rise undoes itself, another waits for its window, passes its checks, and lets its
+//! group scale meanwhile. A real
 //! Prometheus measures a program whose errors follow from what the instances of the emulated cloud run.
 
 use std::time::Duration;
@@ -73,7 +74,9 @@ pub async fn gates(demo: &mut Demo, rising: &str, windowed: &str) -> Result<()> 
     ])?;
     demo.print_groups().await?;
 
-    title("A script that waits for its window, and passes its checks");
+    title(
+        "A script that waits for its window, and passes its checks; in the pause between them the group scales",
+    );
     let now = Timestamp::now();
     let (start, end) = (now + 10.seconds(), now + 1.hour());
     let whole = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -81,5 +84,16 @@ pub async fn gates(demo: &mut Demo, rising: &str, windowed: &str) -> Result<()> 
         .replace("$START", &whole(start))
         .replace("$END", &whole(end));
     demo.apply("api-restart", &windowed)?;
-    demo.watch(&[TASK("api-restart")], nothing)
+    demo.watch(&[TASK("api-restart")], nothing)?;
+    for reason in ["ProcessesResumed", "ProcessesSuspended"] {
+        demo.show(&[
+            "get",
+            "events",
+            "--field-selector",
+            &format!("involvedObject.name=api-restart,reason={reason}"),
+            "--output",
+            "custom-columns=REASON:.reason,MESSAGE:.message",
+        ])?;
+    }
+    Ok(())
 }

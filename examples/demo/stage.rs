@@ -21,7 +21,7 @@ const CLOCK_SCALE: &str = "60";
 /// As the emulator's fixture has it: this one fails at first, another always.
 const RETRIED: &str = "i-demo-web-02";
 /// The longest that one scene may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(480);
 
 /// Kind and name of an object that is watched.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

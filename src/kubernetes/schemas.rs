@@ -245,7 +245,7 @@ mod tests {
         let schemas = schemas(|_| {});
         assert_eq!(schemas.trouble(), None);
         assert!(schemas.missing().values().all(|count| *count == 0));
-        assert_eq!(schemas.missing().len(), 4);
+        assert_eq!(schemas.missing().len(), 5);
     }
 
     #[test]

@@ -396,8 +396,8 @@ impl TaskIndex {
             let is_for = |facts: &&Facts| {
                 let namespace = &facts.key.namespace;
                 let selects = may_select(selector, &window.namespace, operator, namespace);
-                let is_task = facts.key.kind == ObjectKind::RollingUpdateTask;
-                facts.window_refs.contains(&window.name) || (is_task && selects)
+                let selects = selects && facts.key.kind != ObjectKind::Rollback;
+                facts.window_refs.contains(&window.name) || selects
             };
             let namespaces = tasks.holdable.iter();
             let reached = namespaces.filter(|(namespace, _)| {

@@ -96,7 +96,7 @@ struct Status {
     #[serde(default)]
     start_blocked: StartBlocked,
     #[serde(default)]
-    waiting: WaitingRun,
+    waiting: Option<WaitingRun>,
     #[serde(default)]
     place: Option<Place>,
     #[serde(default)]
@@ -210,10 +210,15 @@ impl Status {
         }
     }
 
+    /// Whether a run is due.
+    fn is_due(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Whether a run is due that waits for its group.
     fn is_queued(&self) -> bool {
         match self.layout {
-            Some(_) => self.waiting.queued,
+            Some(_) => self.waiting.as_ref().is_some_and(|waiting| waiting.queued),
             None => self.state.as_deref() == Some(WAITING),
         }
     }
@@ -292,6 +297,8 @@ pub(super) struct Facts {
     pub held_until: Option<Timestamp>,
     /// The MaintenanceWindows that it names.
     pub window_refs: Vec<String>,
+    /// Of an image update task: whether a run is due, or begins.
+    pub is_due: bool,
     /// Of an image update task: whether a run is due that waits for its group.
     pub queued: bool,
     /// Whether its credentials have been seen to reach the group.
@@ -356,7 +363,12 @@ impl Facts {
 
     /// Whether windows may hold something of it that has not begun.
     pub(super) fn may_be_held(&self) -> bool {
-        self.key.kind != ObjectKind::ImageUpdateTask && !self.deleting && !self.result
+        let begins = match self.key.kind {
+            // Between its runs nothing of it waits.
+            ObjectKind::ImageUpdateTask => self.is_due && !self.runs,
+            _ => !self.result,
+        };
+        begins && !self.deleting
     }
 
     /// Whether more is going to happen.
@@ -422,6 +434,7 @@ impl<K: Viewed> ObjectView<K> {
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
         let (blocked, queued) = (status.is_blocked(), status.is_queued());
+        let is_due = status.is_due();
         let held_until = status.start_blocked.held_until;
         let source = status.source.unwrap_or_default();
         let runs = status.active.is_some();
@@ -470,6 +483,7 @@ impl<K: Viewed> ObjectView<K> {
             blocked,
             held_until,
             window_refs: spec.window_refs,
+            is_due,
             queued,
             // Of an image update task only a run waits, and that has been through its preflight.
             reaches_group: status.group_seen_time.is_some()

@@ -36,6 +36,16 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
         "examples/demo/gates.rs types it",
     ),
     (
+        "docs/gates.md",
+        "kubectl ess-rollout retry-gate",
+        "crates/plugin/tests/plugin/flow.rs types it of an update of its own",
+    ),
+    (
+        "docs/windows.md",
+        "kubectl ess-rollout override-window",
+        "crates/plugin/tests/plugin/table.rs types it of an update of its own",
+    ),
+    (
         "docs/windows.md",
         "kubectl ess-rollout windows",
         "crates/plugin/tests/plugin/table.rs types it",

@@ -225,6 +225,8 @@ fn every_request_needs_the_verb_of_its_name_on_every_kind() {
             "cancel-instances",
             "cancel",
             "run-now",
+            "retry-gate",
+            "override-window",
         ] {
             let request = format!("{verb}=i-web-01@1");
             let lacks = format!(
@@ -243,11 +245,15 @@ fn every_request_needs_the_verb_of_its_name_on_every_kind() {
             "skip=i-web-02@1",
             "cancel-instances=i-web-03@1",
             "cancel=1",
+            "retry-gate=1",
             "requested-by=bob",
         ];
         people.annotate("bob", object, &all).unwrap();
-        let run = people.annotate("bob", object, &["run-now=1", "requested-by=bob"]);
-        refused(run, &["bob lacks the verb run-now"]);
+        for verb in ["run-now", "override-window"] {
+            let request = format!("{verb}=all@1");
+            let asked = people.annotate("bob", object, &[&request, "requested-by=bob"]);
+            refused(asked, &[&format!("bob lacks the verb {verb}")]);
+        }
     }
     let dave = people
         .annotate("dave", WEB, &["continue=1", "requested-by=dave"])
@@ -266,6 +272,8 @@ fn every_request_needs_the_verb_of_its_name_on_every_kind() {
     for (user, verb, may) in [
         ("bob", "continue", true),
         ("bob", "run-now", false),
+        ("bob", "override-window", false),
+        ("alice", "override-window", true),
         ("carol", "continue", false),
     ] {
         let asked = people.run(

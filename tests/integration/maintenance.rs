@@ -1,5 +1,8 @@
 //! MaintenanceWindows on a real apiserver: what it takes, what the operator writes on them, and what they hold.
 
+use std::sync::LazyLock;
+
+use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
@@ -13,9 +16,16 @@ fn window(name: &str, spec: Value) -> DynamicObject {
     serde_json::from_value(object).unwrap()
 }
 
-/// Closed for years, for the groups of these tests.
+/// So many days from now.
+fn in_days(days: i64) -> String {
+    static BEGIN: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
+    let time = *BEGIN + SignedDuration::from_hours(24 * days);
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Closed for as long as the tests take, for the groups of these tests.
 fn years_away() -> Value {
-    json!({"reason": "patch slot", "start": "2090-01-01T00:00:00Z", "end": "2090-01-02T00:00:00Z"})
+    json!({"reason": "patch slot", "start": in_days(400), "end": in_days(401)})
 }
 
 async fn create(scene: &Scene, name: &str, spec: Value) -> Result<DynamicObject, kube::Error> {
@@ -51,7 +61,7 @@ async fn a_window_holds_what_it_selects_and_lets_it_go_when_it_is_changed() {
     let shown = status(&scene, "nights", 1).await;
     assert_eq!(
         (&shown["open"], &shown["nextChange"]),
-        (&json!(false), &json!("2090-01-01T00:00:00Z"))
+        (&json!(false), &json!(in_days(400)))
     );
     assert_eq!(shown["reason"], "patch slot");
 
@@ -72,7 +82,7 @@ async fn a_window_holds_what_it_selects_and_lets_it_go_when_it_is_changed() {
     let shown = status(&scene, "nights", 2).await;
     assert_eq!(
         (&shown["open"], &shown["nextChange"]),
-        (&json!(true), &json!("2090-01-02T00:00:00Z"))
+        (&json!(true), &json!(in_days(401)))
     );
 }
 
@@ -118,7 +128,7 @@ async fn windows_that_say_nothing_are_refused_and_all_of_them_may_be_changed() {
             "name the zone",
         ),
         (
-            with(years_away(), json!({"end": "2080-01-01T00:00:00Z"})),
+            with(years_away(), json!({"end": in_days(399)})),
             "end must be after start",
         ),
         (

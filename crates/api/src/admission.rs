@@ -17,7 +17,7 @@ pub const REQUESTER: &str = include_str!("admission/requester.yaml");
 /// The label, on [`REQUESTS`] and on its binding, of [`REQUESTS_HASH`].
 pub const HASH_LABEL: &str = "ess-rollout.io/policy-hash";
 /// The first sixteen digits of the SHA-256 of [`REQUESTS`] from `spec:` on: of what the policy does.
-pub const REQUESTS_HASH: &str = "a0f84ad1969c527d";
+pub const REQUESTS_HASH: &str = "f8221b7c64ad06a5";
 
 /// The label of a namespace in which nobody continues what he has created himself.
 pub const FOUR_EYES_LABEL: &str = "ess-rollout.io/four-eyes";
@@ -38,6 +38,8 @@ mod tests {
             requests::CANCEL,
             requests::CANCEL_INSTANCES,
             requests::RUN_NOW,
+            requests::RETRY_GATE,
+            requests::OVERRIDE_WINDOW,
         ];
         for key in keys {
             let (_, verb) = key.split_once('/').unwrap_or_default();

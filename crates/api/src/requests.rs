@@ -13,6 +13,11 @@ pub const CANCEL_INSTANCES: &str = "ess-rollout.io/cancel-instances";
 pub const CANCEL: &str = "ess-rollout.io/cancel";
 /// `<nonce>`: of an ImageUpdateTask, make a run now, whatever its schedule says.
 pub const RUN_NOW: &str = "ess-rollout.io/run-now";
+/// `<nonce>`: have the checks of `spec.gates` made again that came to a verdict in the pause that it is in.
+pub const RETRY_GATE: &str = "ess-rollout.io/retry-gate";
+/// `<window>[,...]@<nonce>` or `all@<nonce>`: have these windows count no more for this object. A window is `spec.window`, the name of
+/// a MaintenanceWindow, or `<namespace>/<name>`.
+pub const OVERRIDE_WINDOW: &str = "ess-rollout.io/override-window";
 /// Who asked. Taken for the name of that person only where an admission policy sees to it: [`crate::admission`].
 pub const REQUESTED_BY: &str = "ess-rollout.io/requested-by";
 /// Why: free text, never trusted.
@@ -25,13 +30,15 @@ pub const CREATED_BY: &str = "ess-rollout.io/created-by";
 
 /// Every annotation under `ess-rollout.io/` that means something: the requests, and what the
 /// operator itself reads or writes.
-pub const KNOWN: [&str; 12] = [
+pub const KNOWN: [&str; 14] = [
     CONTINUE,
     RETRY,
     SKIP,
     CANCEL_INSTANCES,
     CANCEL,
     RUN_NOW,
+    RETRY_GATE,
+    OVERRIDE_WINDOW,
     REQUESTED_BY,
     REQUEST_NOTE,
     REQUEST_EXPIRES,

@@ -260,7 +260,7 @@ mod tests {
             .map(|(kind, paths)| (kind.to_owned(), paths.map(str::to_owned).collect()))
             .collect();
         assert_eq!(Served(ours), served);
-        assert_eq!(served.0.len(), 4);
+        assert_eq!(served.0.len(), 5);
         let task = &served.0["RollingUpdateTask"];
         assert!(task.contains("status.actions.verb=Retry"), "{task:?}");
         assert!(task.contains("status.restore.quietSince"), "{task:?}");

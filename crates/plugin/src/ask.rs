@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    ApproveArgs, CancelArgs, ContinueArgs, DryRun, InstancesArgs, Output, RequestArgs, RunNowArgs,
+    ApproveArgs, CancelArgs, ContinueArgs, DryRun, InstancesArgs, Output, OverrideWindowArgs,
+    RequestArgs, RetryGateArgs, RunNowArgs,
 };
 use crate::cluster::{Cluster, Found};
 use crate::exit::End;
@@ -164,6 +165,51 @@ pub async fn run_now(cluster: &Cluster, args: &RunNowArgs) -> Result<End> {
     };
     let all = selected(cluster, &request, &[Kind::ImageUpdate], "run-now", |_| true).await?;
     make_all(cluster, &all, &request, Verb::RunNow, |_| Ok(nonce())).await
+}
+
+/// `retry-gate`.
+///
+/// # Errors
+/// When no check holds it, or it cannot be asked.
+pub async fn retry_gate(cluster: &Cluster, args: &RetryGateArgs) -> Result<End> {
+    let request = &args.request;
+    let fits = |object: &Object| object.rollout().is_some_and(Rollout::is_held_by_checks);
+    let all = selected(cluster, request, &UPDATES, word(Verb::RetryGate), fits).await?;
+    let value = |object: &Object| {
+        let rollout = of_update(object)?;
+        ensure!(
+            rollout.is_held_by_checks(),
+            "no check holds {}: it is {}",
+            rollout.argument(),
+            rollout.state()
+        );
+        Ok(nonce())
+    };
+    make_all(cluster, &all, request, Verb::RetryGate, value).await
+}
+
+/// `override-window`.
+///
+/// # Errors
+/// When it has ended, or it cannot be asked.
+pub async fn override_window(cluster: &Cluster, args: &OverrideWindowArgs) -> Result<End> {
+    let request = &args.request;
+    let fits = |object: &Object| object.end().is_none();
+    let verb = Verb::OverrideWindow;
+    let all = selected(cluster, request, &Kind::ALL, word(verb), fits).await?;
+    let windows = match args.windows.as_slice() {
+        [] => "all".to_owned(),
+        windows => windows.join(","),
+    };
+    let value = |object: &Object| {
+        let (argument, state) = (object.argument(), object.state());
+        ensure!(
+            object.end().is_none(),
+            "{argument} has ended: it is {state}"
+        );
+        Ok(format!("{windows}@{}", nonce()))
+    };
+    make_all(cluster, &all, request, verb, value).await
 }
 
 /// `approve`: raises `spec.approvedBatches`, which is no annotation, and has its verdict once the operator has seen it.

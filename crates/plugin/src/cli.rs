@@ -92,6 +92,10 @@ pub enum Command {
     Rollback(RollbackArgs),
     /// Have an image update make a run now.
     RunNow(RunNowArgs),
+    /// Have the checks made again that hold an update.
+    RetryGate(RetryGateArgs),
+    /// Have windows count no more for an update.
+    OverrideWindow(OverrideWindowArgs),
     /// What instances said where they failed.
     Logs(LogsArgs),
     /// What was told of an object.
@@ -130,7 +134,9 @@ impl Command {
             | Self::Skip(InstancesArgs { request, .. })
             | Self::CancelInstances(InstancesArgs { request, .. })
             | Self::Cancel(CancelArgs { request })
-            | Self::RunNow(RunNowArgs { request }) => request.timeout,
+            | Self::RunNow(RunNowArgs { request })
+            | Self::RetryGate(RetryGateArgs { request })
+            | Self::OverrideWindow(OverrideWindowArgs { request, .. }) => request.timeout,
             _ => Duration::ZERO,
         }
     }
@@ -338,6 +344,25 @@ pub struct RunNowArgs {
     /// As every request.
     #[command(flatten)]
     pub request: RequestArgs,
+}
+
+/// Of `retry-gate`.
+#[derive(Debug, Args)]
+pub struct RetryGateArgs {
+    /// As every request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// Of `override-window`.
+#[derive(Debug, Args)]
+pub struct OverrideWindowArgs {
+    /// As every request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// Which: spec.window, the NAME of a MaintenanceWindow, or NAMESPACE/NAME; default: all that are for the update now.
+    #[arg(value_name = "WINDOW", conflicts_with = "selector")]
+    pub windows: Vec<String>,
 }
 
 /// Names an object that is planned, or a manifest of one that is not there yet.

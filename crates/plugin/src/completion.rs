@@ -24,6 +24,7 @@ use crate::cluster::{Cluster, Scope};
 use crate::exit::End;
 use crate::kind::Kind;
 use crate::object::Object;
+use crate::rollout::Rollout;
 use crate::screen::in_a_line;
 use crate::terminal::print;
 
@@ -195,13 +196,14 @@ fn of_command(name: &str) -> Of {
     let kinds: &'static [Kind] = match name {
         "rollback" => &[Kind::Task],
         "run-now" => &[Kind::ImageUpdate],
-        "continue" | "approve" | "retry" | "skip" | "cancel-instances" | "plan" | "run"
-        | "logs" => &[Kind::Task, Kind::Rollback],
+        "continue" | "approve" | "retry" | "skip" | "cancel-instances" | "retry-gate" | "plan"
+        | "run" | "logs" => &[Kind::Task, Kind::Rollback],
         _ => &Kind::ALL,
     };
     let fits: fn(&Object) -> bool = match name {
         "continue" => Object::is_paused,
-        "approve" | "retry" | "skip" | "cancel-instances" | "cancel" => {
+        "retry-gate" => |object| object.rollout().is_some_and(Rollout::is_held_by_checks),
+        "approve" | "retry" | "skip" | "cancel-instances" | "cancel" | "override-window" => {
             |object| object.end().is_none()
         }
         "run" => |object| object.state() == "Planned",

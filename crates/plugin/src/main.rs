@@ -94,6 +94,8 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
         Command::Run(args) => start::run(cluster, flag, args).await,
         Command::Rollback(args) => start::rollback(cluster, args).await,
         Command::RunNow(args) => ask::run_now(cluster, args).await,
+        Command::RetryGate(args) => ask::retry_gate(cluster, args).await,
+        Command::OverrideWindow(args) => ask::override_window(cluster, args).await,
         Command::Logs(args) => logs::run(cluster, args).await,
         Command::Events(args) => events::run(cluster, args).await,
         Command::History(args) => records::history(cluster, args).await,

@@ -131,6 +131,13 @@ impl Rollout {
         self.status.state.as_deref() == Some("BatchHeld")
     }
 
+    /// Whether checks hold it that a person may have made again.
+    pub fn is_held_by_checks(&self) -> bool {
+        let (pause, gate) = (self.status.pause.as_ref(), self.status.gate.as_ref());
+        let verdict = gate.filter(|gate| gate.verdict.is_some());
+        self.is_paused() && verdict.is_some_and(|of| pause.is_some_and(|p| p.id == of.pause_id))
+    }
+
     fn is_answered(&self, pause: &Pause) -> bool {
         let status = &self.status;
         match pause.kind {
@@ -179,6 +186,7 @@ impl Rollout {
             return Vec::new();
         }
         let verbs: &[&str] = match pause.map(|pause| pause.kind) {
+            Some(PauseKind::Batch) if self.is_held_by_checks() => &["continue", "retry-gate"],
             Some(PauseKind::Batch) => &["continue"],
             Some(PauseKind::Failure) => &["retry", "skip"],
             Some(PauseKind::Approval | PauseKind::Unknown) | None => &[],

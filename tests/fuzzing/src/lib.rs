@@ -38,6 +38,8 @@ fn annotation(data: &[u8]) {
         requests::parse_targets(value).err().map(why),
         requests::parse_cancel(value).err(),
         requests::parse_run_now(value).err(),
+        requests::parse_retry_gate(value).err(),
+        requests::parse_override_window(value).err(),
     ];
     for said in said.into_iter().flatten() {
         assert!(!said.is_empty(), "refused without a word: {value:?}");

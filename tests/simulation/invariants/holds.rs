@@ -29,6 +29,8 @@ pub struct Asks<'c> {
     window: Option<Window>,
     /// A rollback goes back at once, whatever windows select it.
     is_rollback: bool,
+    /// Its kind as the apiserver names it, and its name.
+    object: (&'static str, String),
     changes: &'c [Change],
 }
 
@@ -52,6 +54,17 @@ impl<'c> Asks<'c> {
             window: policy.windows.window.as_ref().and_then(read),
             policy,
             is_rollback: object["kind"] == "Rollback",
+            object: (
+                match object["kind"].as_str() {
+                    Some("Rollback") => "rollbacks",
+                    Some("ImageUpdateTask") => "imageupdatetasks",
+                    _ => "rollingupdatetasks",
+                },
+                object["metadata"]["name"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
             changes,
         })
     }
@@ -64,7 +77,10 @@ impl<'c> Asks<'c> {
     /// Whether something may begin that was decided at some time before this one.
     pub fn is_open(&self, at: Timestamp) -> bool {
         let from = at - LATENESS;
-        let changes = self.changes.iter().filter(|c| c.resource == WINDOWS);
+        let (kind, name) = &self.object;
+        let own = |change: &&Change| change.resource == *kind && change.name == *name;
+        let changes = self.changes.iter();
+        let changes = changes.filter(|change| change.resource == WINDOWS || own(change));
         let changes = changes.map(|change| change.time);
         let mut times: Vec<Timestamp> =
             changes.filter(|time| from < *time && *time <= at).collect();
@@ -91,12 +107,21 @@ impl<'c> Asks<'c> {
                 _ => there.insert(&change.name, &change.new),
             };
         }
+        let overridden = self.overridden_at(time);
+        let is_overridden = |name: &str| {
+            let mut words = overridden.iter().flat_map(|value| value.split([',', '@']));
+            words.any(|word| word == "all" || word == name)
+        };
         let names = &self.policy.windows.window_refs;
         if names.iter().any(|name| !there.contains_key(name.as_str())) {
             return Then::Closed;
         }
-        let mut windows: Vec<Window> = self.window.iter().cloned().collect();
+        let own = self.window.iter().filter(|_| !is_overridden("spec.window"));
+        let mut windows: Vec<Window> = own.cloned().collect();
         for (name, window) in there {
+            if is_overridden(name) {
+                continue;
+            }
             let namespaces = &window["spec"]["selector"]["namespaces"];
             let elsewhere = namespaces.as_array().is_some_and(|namespaces| {
                 !namespaces.is_empty() && !namespaces.contains(&NAMESPACE.into())
@@ -113,6 +138,17 @@ impl<'c> Asks<'c> {
             }
         }
         Then::Windows(windows)
+    }
+
+    /// What a person had asked for by then about windows.
+    fn overridden_at(&self, time: Timestamp) -> Vec<&'c str> {
+        let (kind, name) = &self.object;
+        let own = self.changes.iter().take_while(|change| change.time <= time);
+        let own = own.filter(|change| change.resource == *kind && change.name == *name);
+        let asked = own.filter_map(|change| {
+            change.new["metadata"]["annotations"]["ess-rollout.io/override-window"].as_str()
+        });
+        asked.collect()
     }
 
     /// An alarm that had not been well for longer than any look of then is late: its id, and since when.

@@ -38,7 +38,7 @@ pub fn after_write(world: &World, path: &str, before: Option<&Value>) {
     let mut wrong = Vec::new();
     if says(&object, "Verified") {
         wrong.extend(verified(&object, &resources));
-        let asks = Asks::of(&object["spec"]);
+        let asks = Asks::of(&object, &[]);
         let updated = instances(&object).filter(|(_, how)| *how == "Succeeded");
         let unhealthy = |id: &str| {
             asks.as_ref()

@@ -50,6 +50,20 @@ fn shared_windows() -> Vec<Scenario> {
                 ),
             )
             .ends("web", &["Succeeded"]),
+        // It cannot wait for an hour, and somebody who may says so: before the start, and of its own window in a pause.
+        Scenario::new("freeze-is-overridden", image("web", two(json!({}))))
+            .first(Create(shared("sale", span("Freeze", 0, 3000))))
+            .then(Later(30), Annotate("web", "override-window", "sale@1"))
+            .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "overridden-in-a-pause",
+            script("web", two(json!({"window": span("Freeze", 20, 3000)}))),
+        )
+        .then(
+            State("web", "BatchHeld"),
+            Annotate("web", "override-window", "all@1"),
+        )
+        .ends("web", &["Succeeded"]),
         Scenario::new("freeze-is-deleted", script("web", two(json!({}))))
             .first(Create(shared("sale", span("Freeze", 5, 3000))))
             .then(State("web", "BatchHeld"), Delete("maintenancewindows/sale"))
@@ -143,6 +157,14 @@ fn gated() -> Vec<Scenario> {
             .then(Paused("web", 1), Annotate("web", "continue", "1"))
             .then(Paused("web", 2), Annotate("web", "continue", "2"))
             .then(Paused("web", 3), Annotate("web", "continue", "3"))
+            .ends("web", &["Succeeded"]),
+        // It has it checked again, too early, and once more.
+        Scenario::new("gated-and-retried", script("web", gates(json!({}))))
+            .cloud(json!({"metricRules": [{"ruleId": "rule-web", "state": "OK", "states": [
+                {"afterSeconds": 60, "state": "ALARM"}, {"afterSeconds": 400, "state": "OK"},
+            ]}]}))
+            .then(State("web", "BatchSuspended"), Annotate("web", "retry-gate", "again"))
+            .then(Later(500), Annotate("web", "retry-gate", "once-more"))
             .ends("web", &["Succeeded"]),
         Scenario::new(
             "gated-and-alarmed-and-cancelled",

@@ -44,6 +44,15 @@ pub fn all() -> Vec<Scenario> {
             crate::scenario::Act::Wait,
         )
         .ends(NIGHTLY, &["Succeeded"]),
+        // A freeze holds it, until somebody who may says that it does not.
+        Scenario::new("image-in-a-freeze", building(json!({})))
+            .first(Create(object(
+                "MaintenanceWindow",
+                "sale",
+                json!({"kind": "Freeze", "reason": "sale", "start": "2026-01-05T08:00:00Z", "end": "2026-01-05T09:00:00Z"}),
+            )))
+            .then(Later(60), Annotate(NIGHTLY, "override-window", "sale@1"))
+            .ends(NIGHTLY, &["Succeeded"]),
         // The permission to start is granted after the second refusal.
         Scenario::new("image-build-denied", building(json!({})))
             .cloud(json!({"faults": [{

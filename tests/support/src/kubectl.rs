@@ -167,7 +167,14 @@ impl Kubectl {
     /// Both are needed: a MutatingAdmissionPolicy learns the schema of a new kind some seconds after the CRD is established, and
     /// until then its failure policy answers each write with 503.
     pub fn wait_for_crds(&self) -> Result<()> {
-        let crds = crate::source_root().join("crds");
+        self.wait_for_crds_in(&crate::source_root().join("crds"))
+    }
+
+    /// The same of those in another folder.
+    ///
+    /// # Errors
+    /// When the apiserver does not serve them in time.
+    pub fn wait_for_crds_in(&self, crds: &Path) -> Result<()> {
         let crds = crds.to_str().context("the path of the CRDs is not UTF-8")?;
         self.run(&[
             "wait",

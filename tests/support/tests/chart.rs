@@ -343,7 +343,7 @@ fn the_role_of_the_node_is_used_where_it_is_named_and_nowhere_else() {
 fn crds_can_be_left_out_and_are_kept_unless_told() {
     let with = render_chart(&json!({})).unwrap();
     let crds = of_kind(&with, "CustomResourceDefinition");
-    assert_eq!(crds.len(), 4);
+    assert_eq!(crds.len(), 5);
     for crd in crds {
         assert_eq!(
             crd["metadata"]["annotations"]["helm.sh/resource-policy"],
@@ -407,7 +407,14 @@ fn whoever_may_edit_creates_nothing_and_changes_no_image_update() {
     let mut expected = BTreeSet::new();
     for resource in ["rollingupdatetasks", "rollbacks"] {
         // Besides the verbs of requests, which mean something under the admission policies.
-        let asks = ["continue", "retry", "skip", "cancel-instances", "cancel"];
+        let asks = [
+            "continue",
+            "retry",
+            "skip",
+            "cancel-instances",
+            "cancel",
+            "retry-gate",
+        ];
         let verbs = ["patch", "update", "start"].into_iter().chain(asks);
         expected.extend(verbs.map(|verb| format!("{verb} {resource}")));
     }
@@ -421,6 +428,10 @@ fn whoever_may_edit_creates_nothing_and_changes_no_image_update() {
             ["create", "delete", "deletecollection"].map(|verb| format!("{verb} {resource}")),
         );
     }
+    let windows = ["create", "patch", "update", "delete", "deletecollection"];
+    expected.extend(windows.map(|verb| format!("{verb} maintenancewindows")));
+    let overrides = ["rollingupdatetasks", "rollbacks", "imageupdatetasks"];
+    expected.extend(overrides.map(|resource| format!("override-window {resource}")));
     assert_eq!(more, expected);
 }
 

@@ -159,17 +159,23 @@ pub enum Verb {
     Cancel,
     /// Of an ImageUpdateTask: make a run now.
     RunNow,
+    /// Have the checks of `spec.gates` made again that came to a verdict.
+    RetryGate,
+    /// Have windows count no more for this object.
+    OverrideWindow,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Continue,
         Self::Retry,
         Self::Skip,
         Self::CancelInstances,
         Self::Cancel,
         Self::RunNow,
+        Self::RetryGate,
+        Self::OverrideWindow,
     ];
 
     /// As annotations, Events and the plugin spell it.
@@ -181,6 +187,8 @@ impl Verb {
             Self::CancelInstances => "cancel-instances",
             Self::Cancel => "cancel",
             Self::RunNow => "run-now",
+            Self::RetryGate => "retry-gate",
+            Self::OverrideWindow => "override-window",
         }
     }
 }
@@ -224,6 +232,14 @@ pub struct HandledActions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub run_now: Option<String>,
+    /// Of `retry-gate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub retry_gate: Option<String>,
+    /// Of `override-window`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub override_window: Option<String>,
 }
 
 impl HandledActions {
@@ -241,6 +257,8 @@ impl HandledActions {
             Verb::CancelInstances => self.cancel_instances.as_deref(),
             Verb::Cancel => self.cancel.as_deref(),
             Verb::RunNow => self.run_now.as_deref(),
+            Verb::RetryGate => self.retry_gate.as_deref(),
+            Verb::OverrideWindow => self.override_window.as_deref(),
         }
     }
 
@@ -253,6 +271,8 @@ impl HandledActions {
             Verb::CancelInstances => &mut self.cancel_instances,
             Verb::Cancel => &mut self.cancel,
             Verb::RunNow => &mut self.run_now,
+            Verb::RetryGate => &mut self.retry_gate,
+            Verb::OverrideWindow => &mut self.override_window,
         };
         *slot = Some(value);
     }

@@ -296,6 +296,9 @@ pub struct GateStatus {
     /// When they last did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_pass_time: Option<Time>,
+    /// When a person last had the checks made again: answers from before that do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_time: Option<Time>,
     /// What a person is to decide about; absent as long as nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<GateVerdict>,

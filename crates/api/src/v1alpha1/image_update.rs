@@ -11,6 +11,7 @@ use super::is_false;
 use super::rules::Immutability;
 use super::run_policy::CredentialsRef;
 use super::schedule::Schedule;
+use super::window::Window;
 
 /// An image built from an instance of a scaling group, or a given one, put into scaling
 /// configurations, so that new instances get it. Instances in service are left alone.
@@ -135,6 +136,21 @@ pub struct ImageUpdateTaskSpec {
     #[schemars(range(min = 0, max = 31536000))]
     pub starting_deadline_seconds: Option<i32>,
 
+    /// When a run may begin: outside of it what is due waits, on request too, and of several that are due only the newest is made.
+    /// A run that is under way goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+
+    /// MaintenanceWindows that hold runs besides `window` and those that select the object, by their names: of its
+    /// namespace, or else of the operator's. No run begins while there is none of such a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 5),
+        inner(length(min = 1, max = 253)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub window_refs: Vec<String>,
+
     /// No run begins by itself while this is set; one that is under way goes on. As for a CronJob,
     /// runs that were due meanwhile count as missed, and the newest of them is made up for within
     /// `startingDeadlineSeconds`.
@@ -175,6 +191,8 @@ pub(crate) const IMMUTABILITY: Immutability = Immutability {
         "schedule",
         "concurrencyPolicy",
         "startingDeadlineSeconds",
+        "window",
+        "windowRefs",
         "suspend",
         "successfulRunsHistoryLimit",
         "failedRunsHistoryLimit",

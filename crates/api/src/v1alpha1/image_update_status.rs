@@ -50,6 +50,11 @@ pub struct ImageUpdateTaskStatus {
     /// due, is under way, or will be by the schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
+    /// Windows that count no more for the object, as somebody asked for (`ess-rollout.io/override-window`): `spec.window`, or a
+    /// MaintenanceWindow by namespace and name. Until the run that they held has begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 320)))]
+    pub windows_overridden: Vec<String>,
     /// The image that was last put into the configurations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]

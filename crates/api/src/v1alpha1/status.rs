@@ -146,6 +146,11 @@ pub struct RollingUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 320)))]
     pub windows_not_holding: Vec<String>,
+    /// Windows that count no more for the object, as somebody asked for (`ess-rollout.io/override-window`): `spec.window`, or a
+    /// MaintenanceWindow by namespace and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 320)))]
+    pub windows_overridden: Vec<String>,
     /// The pause that the update is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,

@@ -1,5 +1,6 @@
 //! What every stage works with: the input, and all that is derived from it once.
 
+use std::cell::OnceCell;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -11,11 +12,14 @@ use serde_json::json;
 
 use super::{Draft, Drafted, Input};
 use crate::identity::hash_value;
-use crate::task::ask::Target;
+use crate::task::ask::{SeenWindows, Target};
 use crate::task::decision::Next;
 use crate::task::object::{IMAGE_UPDATE_TASK, Object};
-use crate::task::observation::Fact;
+use crate::task::observation::{Fact, Known, both};
+use crate::task::reason::Reason;
+use crate::task::requests::WindowTargets;
 use crate::task::waits::Waits;
+use crate::task::windows_of::{self, GroupTags, Own, Windows};
 
 /// How long a deletion waits for a run to end: as long as that of a rolling update by default.
 const DELETION_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -27,6 +31,10 @@ pub(super) struct Context<'a> {
     pub(super) spec: &'a ImageUpdateTaskSpec,
     /// Of what a run of this spec does.
     pub(super) hash: String,
+    /// The MaintenanceWindows that may be for it.
+    seen_windows: &'a SeenWindows,
+    /// What is made of them, once that is asked for.
+    windows: OnceCell<Windows>,
 }
 
 impl<'a> Deref for Context<'a> {
@@ -67,17 +75,21 @@ impl<'a> Context<'a> {
             settings: input.settings,
             now: input.now,
         };
+        let object = Object::new(
+            IMAGE_UPDATE_TASK,
+            &input.task.metadata,
+            target(&input),
+            input.observation,
+            DELETION_PATIENCE,
+            waits,
+        );
+        let (seen_windows, object) = both(input.observation.windows(), object)?;
         Ok(Self {
-            object: Object::new(
-                IMAGE_UPDATE_TASK,
-                &input.task.metadata,
-                target(&input),
-                input.observation,
-                DELETION_PATIENCE,
-                waits,
-            )?,
+            object,
             spec: &input.task.spec,
             hash: content_hash(&input.task.spec),
+            seen_windows,
+            windows: OnceCell::new(),
             input,
         })
     }
@@ -86,6 +98,49 @@ impl<'a> Context<'a> {
     pub(super) fn source(&self) -> Option<&'a ImageSource> {
         let source = self.spec.source.as_ref();
         source.filter(|_| self.spec.image_id.is_none())
+    }
+
+    /// The windows that are for it.
+    pub(super) fn windows(&self) -> &Windows {
+        let found = || windows_of::of(self.seen_windows, &self.own_windows(), &self.tags().known());
+        self.windows.get_or_init(found)
+    }
+
+    /// Asks for the tags of its group, if they say which windows are for it.
+    pub(super) fn require_tags(&self) -> Known<()> {
+        match windows_of::take_tags(self.seen_windows, &self.own_windows()) {
+            true => self.tags().require(false),
+            false => Ok(()),
+        }
+    }
+
+    /// What those are called by that a request is to override.
+    pub(super) fn windows_named_by(
+        &self,
+        targets: &WindowTargets,
+    ) -> Result<Vec<String>, (Reason, String)> {
+        let own = self.own_windows();
+        windows_of::named_by(self.seen_windows, &own, self.windows(), targets)
+    }
+
+    fn own_windows(&self) -> Own<'_> {
+        let status = self.input.task.status.as_ref();
+        Own {
+            namespace: &self.namespace,
+            window: self.spec.window.as_ref(),
+            refs: &self.spec.window_refs,
+            is_rollback: false,
+            group: &self.group,
+            overridden: status.map_or(&[], |status| &status.windows_overridden),
+        }
+    }
+
+    fn tags(&self) -> GroupTags<'_> {
+        GroupTags {
+            observation: self.input.observation,
+            group: &self.group,
+            now: self.now(),
+        }
     }
 
     /// The record with this task as holder. How the group was found and what is left to put back is

@@ -13,9 +13,10 @@ use super::due::{self, Wanted};
 use super::preflight::{self, Ready};
 use super::report::{self, Phase};
 use super::requests::{self, RUN_NOW_REJECTED};
-use super::{Draft, Drafted, ahead, idle, lost_status, starting, waiting};
+use super::{Draft, Drafted, ahead, idle, lost_status, starting, waiting, window};
 use crate::identity;
 use crate::task::absence::IMAGE_UPDATE_TEMPLATE;
+use crate::task::closed::{Held, Mended};
 use crate::task::decision::{Next, Work};
 use crate::task::display::Value;
 use crate::task::observation::{Known, Missing};
@@ -26,6 +27,9 @@ use crate::task::{ledger, step, turn};
 
 /// How often a task looks whether its turn has come, should nothing tell.
 const RECHECK: Duration = Duration::from_secs(60);
+
+/// A clock may jump: the time is looked at this often while a window is closed, which costs no call of the cloud.
+const LOOK: Duration = Duration::from_secs(600);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if let Some(forgotten) = lost_status::of_holder(ctx, &status)? {
@@ -69,6 +73,15 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     }
     if let Some(problem) = preflight::check_spec(ctx) {
         return Ok(blocked(ctx, status, &problem));
+    }
+    ctx.require_tags()?;
+    let before = ctx.input.task.status.as_ref();
+    if before.is_some_and(|before| before.windows_overridden != status.windows_overridden) {
+        // On record first: what is for it is another set now.
+        return Ok(ctx.decide(status, Next::Now));
+    }
+    if let Some(held) = window::held(ctx) {
+        return Ok(wait_for_window(ctx, status, &held));
     }
     if let Some(before) = turn::before(ctx) {
         return Ok(wait_for_turn(ctx, status, &before));
@@ -133,6 +146,22 @@ fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     requests::resolve(ctx, status, rejected, Reason::NoRun, message);
 }
 
+/// The run that is due waits.
+fn wait_for_window(ctx: &Context<'_>, mut status: Draft, held: &Held) -> Drafted {
+    let message = format!("{}; nothing is taken until then", held.message);
+    let problem = match held.until {
+        Some(_) => Problem::wait(held.reason, message),
+        None => Problem::blocked(held.reason, held.message.clone()),
+    };
+    let left = held.until.map(|until| ctx.waits().left(until));
+    let wait = ctx.within(&status, left.map_or(LOOK, |left| left.min(LOOK)));
+    // Of a window that merely selects it whoever wrote it need not know: its time does not run.
+    let passes = problem.passes || held.mended_by == Some(Mended::BySelecting);
+    // Looked at when it opens, or is changed, and not the less often the longer it lasts.
+    waiting::blocked(ctx, &mut status, passes, wait);
+    refuse(ctx, status, &problem, wait)
+}
+
 fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted {
     let next = ctx.within(&status, RECHECK);
     let next = waiting::blocked(ctx, &mut status, true, next);
@@ -163,6 +192,8 @@ fn begin(ctx: &Context<'_>, mut status: Draft, wanted: Wanted, ready: Ready) -> 
     let done_before = status.done_hash.clone();
     let number = due::begin(ctx, &mut status, wanted);
     let template_version = ready.template_version.clone();
+    // That was for this run alone.
+    status.windows_overridden = Vec::new();
     let mut run = new_run(ctx, number, wanted, ready);
     if run.source.is_some() {
         run.start = Some(intent(ctx, &run, template_version));

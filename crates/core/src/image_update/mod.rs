@@ -7,7 +7,7 @@
 //!
 //! | on record | stage |
 //! |---|---|
-//! | no run | `due_run`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `waiting`: what keeps it; `idle`: nothing is due, `ahead`: what will keep the next one; `lost_status`: a run that OOS knows all the same |
+//! | no run | `due_run`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `waiting`, `window`: what keeps it; `idle`: nothing is due, `ahead`: what will keep the next one; `lost_status`: a run that OOS knows all the same |
 //! | an intent to start, no execution | `starting`: look up, send again, adopt |
 //! | an execution | `running`: the image that it builds; `cancel` |
 //! | neither: the image is given | `set_image`: the operator puts it into the configurations itself |
@@ -38,6 +38,7 @@ mod stage;
 mod starting;
 mod step;
 mod waiting;
+mod window;
 
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus, RunOutcome};
 use jiff::Timestamp;

@@ -13,23 +13,41 @@ type Judged = Result<(), (Reason, String)>;
 /// Takes note of every request that is new. Not applicable now is refused; what is accepted is
 /// settled by what comes of it.
 pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    let unsupported = "an ImageUpdateTask knows run-now and cancel alone";
+    let unsupported = "an ImageUpdateTask knows run-now, cancel and override-window alone";
     let mut cancelling = false;
     for (verb, value) in asked(ctx) {
         if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
         let in_time = ledger::in_time(ctx.metadata, ctx.now());
+        let mut overridden = Vec::new();
         let verdict = match verb {
             Verb::Cancel => in_time.and_then(|()| judge_cancel(status, value)),
             Verb::RunNow if cancelling => {
                 Err((Reason::Superseded, "the run is being cancelled".into()))
             }
             Verb::RunNow => in_time.and_then(|()| judge_run_now(ctx, status, value)),
+            Verb::OverrideWindow => in_time.and_then(|()| {
+                if let Some(run) = &status.active {
+                    let why = format!("run {} is under way, and no window holds it", run.number);
+                    return Err((Reason::RunActive, why));
+                }
+                let targets = requests::parse_override_window(value)
+                    .map_err(|why| (Reason::Malformed, why))?;
+                overridden = ctx.windows_named_by(&targets)?;
+                Ok(())
+            }),
             _ => Err((Reason::Unsupported, unsupported.into())),
         };
         cancelling |= verb == Verb::Cancel && verdict.is_ok();
         add(ctx, status, verb, value, verdict);
+        if !overridden.is_empty() {
+            ledger::note_overridden(
+                (&mut status.actions, &mut status.windows_overridden),
+                overridden,
+                ctx.now(),
+            );
+        }
     }
     if ctx.deleting.is_some() {
         let message = "the task is being deleted";

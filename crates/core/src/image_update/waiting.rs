@@ -13,7 +13,7 @@ use super::due::{self, Timetable, Wanted};
 use super::report::{self, Phase};
 use super::requests::{self, RUN_NOW_REJECTED};
 use super::schedule::Due;
-use super::{Draft, Drafted};
+use super::{Draft, Drafted, window};
 use crate::task::cloud_failure::Failure;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
@@ -219,6 +219,7 @@ pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetab
     };
     due::count_missed(status, 1);
     let why = waiting.refusal.map(|refusal| refusal.message);
+    let why = why.or_else(|| window::held(ctx).map(|held| held.message));
     let why = why.or_else(|| status.preflight_check.as_ref().map(|c| c.message.clone()));
     let why = why.filter(|why| !why.is_empty());
     let message = format!(

@@ -1,31 +1,28 @@
 //! What every stage works with: the input, and all that is derived from it once.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
-    Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus,
+    HandledActions, Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{Answer, Query, ScalingGroup};
-use jiff::{SignedDuration, Timestamp};
+use ess_rollout_cloud::ScalingGroup;
+use jiff::SignedDuration;
 
 use super::decision::{Draft, Drafted, Input, Next, Subject, Undo};
 use super::kind::{self, Author, UpdateKind};
 use super::scripts;
 use super::wanted::Wanted;
-use super::windows_of::{self, Own, Tags, Windows};
 use crate::identity;
 use crate::task::absence;
 use crate::task::ask::{SeenWindows, Target};
 use crate::task::decision::Settings;
+use crate::task::ledger;
 use crate::task::object::Object;
-use crate::task::observation::{Fact, Known, Missing, both};
+use crate::task::observation::{Fact, Known, both};
 use crate::task::waits::Waits;
-
-/// How old the tags of a group may be in an update that has begun, in seconds.
-const TAGS_AGE: i64 = 600;
+use crate::task::windows_of::{self, GroupTags, Own, Windows};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -115,66 +112,47 @@ impl<'a> Context<'a> {
 
     /// The windows that are for it.
     pub(super) fn windows(&self) -> &Windows {
-        let found = || windows_of::of(self.seen_windows, &self.own_windows(), &self.tags());
+        let found = || windows_of::of(self.seen_windows, &self.own_windows(), &self.tags().known());
         self.windows.get_or_init(found)
     }
 
-    /// Asks for the tags of its group, if they say which windows are for it. Of an update that has begun they may be some
-    /// minutes old, and what becomes of reading them is [`Self::windows`]' to say.
+    /// Asks for the tags of its group, if they say which windows are for it.
     pub(super) fn require_tags(&self) -> Known<()> {
         if !windows_of::take_tags(self.seen_windows, &self.own_windows()) {
             return Ok(());
         }
-        let observation = self.input.observation;
-        let begun = self.input.subject.status.is_some_and(|s| s.start.is_some());
-        match begun {
-            false => observation.scaling_group(&self.group).map(|_| ()),
-            true => match observation.recent(&self.query_of_tags(), self.tags_since()) {
-                Err(Missing::Read(asks)) => Err(Missing::Read(asks)),
-                Ok(_) | Err(Missing::Failed(_)) => Ok(()),
-            },
-        }
+        let status = self.input.subject.status;
+        let begun = status.is_some_and(|status| status.start.is_some());
+        self.tags().require(begun)
     }
 
-    fn own_windows(&self) -> Own<'_> {
+    /// What of it decides which windows are for it.
+    pub(super) fn own_windows(&self) -> Own<'_> {
+        let (policy, status) = (&self.spec.policy.windows, self.input.subject.status);
         Own {
             namespace: &self.namespace,
-            policy: &self.spec.policy.windows,
+            window: policy.window.as_ref(),
+            refs: &policy.window_refs,
             is_rollback: self.undo.is_some(),
             group: &self.group,
+            overridden: status.map_or(&[], |status| &status.windows_overridden),
         }
     }
 
-    fn query_of_tags(&self) -> Query {
-        Query::ScalingGroup {
-            group: self.group.clone(),
+    fn tags(&self) -> GroupTags<'_> {
+        GroupTags {
+            observation: self.input.observation,
+            group: &self.group,
+            now: self.now(),
         }
     }
 
-    /// All who look within the same minutes share one answer.
-    fn tags_since(&self) -> Timestamp {
-        let now = self.now().as_second();
-        Timestamp::from_second(now - now.rem_euclid(TAGS_AGE)).unwrap_or(self.now())
-    }
-
-    fn tags(&self) -> Tags<'a> {
-        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-        let observation = self.input.observation;
-        let group = match observation.scaling_group(&self.group) {
-            Err(Missing::Read(_)) => {
-                let found = observation.recent(&self.query_of_tags(), self.tags_since());
-                found.map(|answer| match answer {
-                    Answer::ScalingGroup(group) => group.as_ref(),
-                    _ => None,
-                })
-            }
-            known => known.map(Option::as_ref),
-        };
-        match group {
-            Ok(group) => Ok(group.map_or(NONE, |group| &group.tags)),
-            Err(Missing::Failed(error)) => Err(error.to_string()),
-            Err(Missing::Read(_)) => Err("they have not been read yet".to_owned()),
-        }
+    /// Whether somebody asks for this, and that is not on record.
+    pub(super) fn is_asked(&self, verb: Verb) -> bool {
+        let none = HandledActions::default();
+        let status = self.input.subject.status;
+        let handled = status.map_or(&none, |status| &status.handled_actions);
+        ledger::new_requests(self.metadata, handled).any(|asked| asked == verb)
     }
 
     /// Whether anything but a person may hold its batches in pauses that OOS makes for that: by its spec, or by windows that

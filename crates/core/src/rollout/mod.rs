@@ -17,7 +17,7 @@
 //!
 //! | folder | what |
 //! |---|---|
-//! | `wanted`, `windows_of`, `context`, `kind` | what the object asks for; which windows are for it; the input with all that is derived from it once; what differs between the kinds of update |
+//! | `wanted`, `context`, `kind` | what the object asks for; the input with all that is derived from it once; what differs between the kinds of update |
 //! | `progress` | what the execution has done and waits for |
 //! | `restore` | the group put back and read back, and its record |
 //! | `requests` | what people ask of it |
@@ -52,7 +52,6 @@ mod stages;
 mod step;
 mod times;
 mod wanted;
-mod windows_of;
 
 pub use crate::task::deletion::RECORD_NOT_WRITTEN;
 pub use crate::task::ledger::{ACTION_APPLIED, ACTION_REJECTED};

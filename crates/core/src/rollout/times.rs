@@ -29,7 +29,8 @@ pub(super) fn bound(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     }
     if let Some(gate) = &mut status.gate {
         let times = gate.since.iter_mut();
-        times.chain(&mut gate.last_pass_time).for_each(bound);
+        let times = times.chain(&mut gate.last_pass_time);
+        times.chain(&mut gate.retry_time).for_each(bound);
     }
     if let Some(thaw) = &mut status.thaw {
         bound(&mut thaw.since);

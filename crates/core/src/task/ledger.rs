@@ -161,6 +161,32 @@ pub(crate) fn resolve(
     action.end_time = Some(Time(now));
 }
 
+/// How many windows may be overridden (CRD: `status.windowsOverridden`).
+const OVERRIDDEN_MAX: usize = 100;
+
+/// Has windows count no more, as the request of the newest entry asks.
+pub(crate) fn note_overridden(
+    (actions, overridden): (&mut [Action], &mut Vec<String>),
+    windows: Vec<String>,
+    now: Timestamp,
+) {
+    let news = windows.iter().filter(|window| !overridden.contains(window));
+    let news: Vec<String> = news.cloned().collect();
+    overridden.extend(news);
+    overridden.truncate(OVERRIDDEN_MAX);
+    if let Some(action) = actions.last_mut() {
+        action.targets = windows;
+        let message = "they count no more for this object";
+        resolve(
+            action,
+            ActionState::Applied,
+            Reason::Overridden,
+            message,
+            now,
+        );
+    }
+}
+
 pub(crate) fn open(actions: &[Action], verb: Verb) -> Option<&Action> {
     actions
         .iter()

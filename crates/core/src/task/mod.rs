@@ -9,6 +9,7 @@
 //! | `display` | what people read: the only writer of state word and conditions |
 //! | `turn` | whose turn a scaling group is |
 //! | [`requests`], `ledger` | what people ask for by annotation, and what became of it |
+//! | `windows_of`, `closed` | which windows are for an object, and what is said while they are closed |
 //! | `deletion` | what a deletion waits for, and how that ends |
 //! | [`refusal`] | what is refused of a spec by itself |
 //! | `waits`, `problem`, `cloud_failure`, [`conditions`] | how long to wait for what, what stands against a start, what the cloud refuses, how it is said |
@@ -16,6 +17,7 @@
 pub(crate) mod absence;
 pub mod ask;
 pub(crate) mod cancel;
+pub(crate) mod closed;
 pub(crate) mod cloud_failure;
 pub mod conditions;
 pub mod decision;
@@ -34,3 +36,4 @@ pub(crate) mod start;
 pub(crate) mod step;
 pub(crate) mod turn;
 pub(crate) mod waits;
+pub(crate) mod windows_of;

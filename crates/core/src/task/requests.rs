@@ -10,16 +10,22 @@ const VALUE_MAX: usize = 2048;
 const INSTANCE_ID_MAX: usize = 128;
 /// The longest name of a task.
 const TASK_NAME_MAX: usize = 128;
+/// The longest name of a window, with its namespace.
+const WINDOW_NAME_MAX: usize = 320;
+/// The most windows that one request may name one by one.
+const WINDOWS_MAX: usize = 20;
 /// The most instances that one request may name one by one.
 pub const TARGETS_MAX: usize = 100;
 
 /// The verbs, in the order in which requests seen at the same time take effect: what stops work
 /// comes before what goes on with it.
-pub const VERBS: [(Verb, &str); 6] = [
+pub const VERBS: [(Verb, &str); 8] = [
     (Verb::Cancel, requests::CANCEL),
     (Verb::CancelInstances, requests::CANCEL_INSTANCES),
     (Verb::Skip, requests::SKIP),
     (Verb::Retry, requests::RETRY),
+    (Verb::RetryGate, requests::RETRY_GATE),
+    (Verb::OverrideWindow, requests::OVERRIDE_WINDOW),
     (Verb::Continue, requests::CONTINUE),
     (Verb::RunNow, requests::RUN_NOW),
 ];
@@ -187,6 +193,54 @@ pub fn parse_run_now(value: &str) -> Result<(), String> {
     check_nonce(bounded(value)?)
 }
 
+/// Reads the value of `retry-gate`: `<nonce>`.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse_retry_gate(value: &str) -> Result<(), String> {
+    check_nonce(bounded(value)?)
+}
+
+/// Which windows an `override-window` is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WindowTargets {
+    /// All that are for the object when the request is accepted.
+    All,
+    /// These: `spec.window`, a name, `<namespace>/<name>`.
+    Named(Vec<String>),
+}
+
+/// Reads the value of `override-window`: `<window>[,...]@<nonce>` or `all@<nonce>`.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse_override_window(value: &str) -> Result<WindowTargets, String> {
+    let value = bounded(value)?;
+    let (list, nonce) = value
+        .rsplit_once('@')
+        .ok_or_else(|| format!("{value:?} lacks @<nonce>, for instance all@1"))?;
+    check_nonce(nonce)?;
+    if list == "all" {
+        return Ok(WindowTargets::All);
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in list.split(',') {
+        if !is_word(name, WINDOW_NAME_MAX) || name.contains('@') {
+            return Err(format!("{name:?} names no window"));
+        }
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    match names.len() <= WINDOWS_MAX {
+        true => Ok(WindowTargets::Named(names)),
+        false => Err(format!(
+            "a request names at most {WINDOWS_MAX} windows, and this one names {}: all@<nonce> stands for more",
+            names.len()
+        )),
+    }
+}
+
 /// Whether a value follows the grammar of its verb.
 ///
 /// # Errors
@@ -200,6 +254,8 @@ pub fn check(verb: Verb, value: &str) -> Result<(), String> {
         },
         Verb::Cancel => parse_cancel(value),
         Verb::RunNow => parse_run_now(value),
+        Verb::RetryGate => parse_retry_gate(value),
+        Verb::OverrideWindow => parse_override_window(value).map(|_| ()),
     }
 }
 
@@ -319,6 +375,34 @@ mod tests {
         assert!(matches!(refused, Err(InstancesError::TooManyTargets(_))));
     }
 
+    #[test]
+    fn windows_are_named_one_by_one_or_all_at_once() {
+        let named = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned());
+            Ok(WindowTargets::Named(names.collect()))
+        };
+        assert_eq!(parse_override_window("all@1"), Ok(WindowTargets::All));
+        assert_eq!(parse_override_window("nights@1"), named(&["nights"]));
+        assert_eq!(
+            parse_override_window("spec.window,shop/nights,spec.window@1"),
+            named(&["spec.window", "shop/nights"])
+        );
+        let many: Vec<String> = (0..=WINDOWS_MAX).map(|n| format!("w-{n}")).collect();
+        let many = format!("{}@1", many.join(","));
+        for bad in [
+            "",
+            "all",
+            "@1",
+            "nights,@1",
+            "a b@1",
+            "nights@",
+            "a@b@1",
+            &many,
+        ] {
+            assert!(parse_override_window(bad).is_err(), "{bad:?}");
+        }
+    }
+
     proptest! {
         #![proptest_config(crate::seeded::config(256))]
 
@@ -327,6 +411,7 @@ mod tests {
             let _ = parse_continue(&value);
             let _ = parse_targets(&value);
             let _ = parse_cancel(&value);
+            let _ = parse_override_window(&value);
         }
     }
 }

@@ -31,4 +31,5 @@ mod starting;
 mod timing;
 mod truth;
 mod waiting;
+mod windows;
 mod year;

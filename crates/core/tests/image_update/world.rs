@@ -9,7 +9,7 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::Mutation;
-use ess_rollout_core::ask::{Ask, QueueEntry, Reply};
+use ess_rollout_core::ask::{Ask, QueueEntry, Reply, SeenWindows};
 use ess_rollout_core::decision::{Event, Next, Settings, WorkOutcome};
 use ess_rollout_core::endpoints::EndpointNames;
 use ess_rollout_core::image_update::{Decision, Input, Step, step};
@@ -53,6 +53,7 @@ pub struct World {
     /// An object that does not exist any more.
     pub vanished: Option<&'static str>,
     pub ahead: Option<QueueEntry>,
+    pub windows: SeenWindows,
     pub gone: bool,
     pub task_writes: usize,
     pub record_writes: usize,
@@ -127,6 +128,7 @@ impl World {
             skew: 0,
             vanished: None,
             ahead: None,
+            windows: SeenWindows::default(),
             gone: false,
             task_writes: 0,
             record_writes: 0,
@@ -275,12 +277,12 @@ impl World {
             }
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
             Ask::Cloud(query) | Ask::Recent { query, .. } => Reply::Cloud(self.cloud.answer(query)),
+            Ask::Windows => Reply::Windows(self.windows.clone()),
             Ask::Endpoint { .. } => unreachable!("an image update has no checks"),
             Ask::Task { .. }
             | Ask::ConfigMap { .. }
             | Ask::RolledBackBy
             | Ask::StartTurn
-            | Ask::Windows
             | Ask::Seen { .. } => {
                 panic!("{ask:?} of an image update")
             }

@@ -111,6 +111,46 @@ fn an_alarm_while_it_soaks_holds_the_next_batch_until_a_person_says_go_on() {
 }
 
 #[test]
+fn checks_that_somebody_has_made_again_count_from_then_on() {
+    let mut world = gated(json!({"consecutivePasses": 3}), json!({}));
+    // Nothing has come of them yet.
+    world.run_to_state("BatchHeld");
+    world.annotated("retry-gate", "0");
+    world.pass();
+    let refused = world.status().actions.last().unwrap().clone();
+    assert_eq!(refused.reason, "NoVerdict");
+    rule(&mut world, AlarmState::Alarm);
+    world.run_to_state("BatchSuspended");
+    world.annotated("retry-gate", "1");
+    world.run_for(MINUTE);
+    // It is still so, and that is said once more.
+    assert_eq!(world.said(condition::PAUSED), "True GateFailed");
+    let events = world.events.iter().filter(|e| e.reason == "GateFailed");
+    assert_eq!(events.count(), 2);
+    rule(&mut world, AlarmState::Ok);
+    world.run_for(HOUR);
+    assert_eq!(world.cloud.approved, [] as [i32; 0]);
+    world.annotated("retry-gate", "2");
+    let retried = world.cloud.now;
+    world.pass();
+    world.pass();
+    // At once, and no answer that this interval has had before is taken.
+    let asked = world.shared.borrow().last().copied();
+    let (name, since) = asked
+        .map(|(name, since)| (name, since.as_second()))
+        .unwrap();
+    assert_eq!((name, since), ("MetricRules", retried));
+    let settled = world.status().actions.last().unwrap().clone();
+    assert_eq!(
+        (settled.reason.as_str(), settled.targets.as_slice()),
+        ("Retried", ["1".to_owned()].as_slice())
+    );
+    world.run_until(HOUR, "approved", |w| w.cloud.approved == [1]);
+    let waited = world.cloud.now - retried;
+    assert!((60..=160).contains(&waited), "{waited} s");
+}
+
+#[test]
 fn an_alarm_in_the_middle_of_a_batch_holds_the_one_after_it() {
     let mut world = gated(json!({"intervalSeconds": 15}), json!({}));
     world.run_until(HOUR, "begun", |world| {

@@ -438,3 +438,85 @@ fn a_plan_says_what_all_windows_together_let_begin() {
     world.run_until(10 * MINUTE, "Blocked", |w| w.state() == "Blocked");
     assert_eq!(world.said(condition::STALLED), "True WindowUnreadable");
 }
+
+#[test]
+fn a_window_that_somebody_overrides_counts_no_more_for_that_update() {
+    let world = script(json!({"batches": 2}));
+    let freeze = world.span("Freeze", 0, 24 * HOUR);
+    let mut world = written(world, &json!({"window": freeze, "finishBy": "Off"}));
+    let sale = world.span("Freeze", 0, 24 * HOUR);
+    world.windowed(OPERATOR, "sale", sale);
+    world.run_for(10 * MINUTE);
+    assert_eq!(world.said(condition::READY), "Unknown WindowClosed");
+    // One of two holds on.
+    world.annotated("override-window", "sale@1");
+    world.run_for(10 * MINUTE);
+    assert_eq!(world.said(condition::READY), "Unknown WindowClosed");
+    assert!(
+        world
+            .ready()
+            .starts_with("spec.window (Freeze of the test)"),
+        "{}",
+        world.ready()
+    );
+    assert_eq!(world.status().windows_overridden, ["ess-rollout/sale"]);
+    let asked = world.status().actions.last().unwrap().clone();
+    assert_eq!(
+        (asked.reason.as_str(), asked.targets.as_slice()),
+        ("Overridden", ["ess-rollout/sale".to_owned()].as_slice())
+    );
+    world.annotated("override-window", "all@2");
+    world.run_until(10 * MINUTE, "started", |w| w.status().execution.is_some());
+    assert_eq!(
+        world.status().windows_overridden,
+        ["ess-rollout/sale", "spec.window"]
+    );
+    // What comes later has not been overridden.
+    let later = world.span("Freeze", 0, HOUR);
+    let thaws = world.cloud.now + HOUR;
+    world.windowed(HERE, "later", later);
+    world.run_until(2 * HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    // Its own window is one that OOS pauses for, overridden or not.
+    assert!(begun(&world)[1] >= thaws);
+}
+
+#[test]
+fn a_pause_is_left_once_the_window_that_holds_it_is_overridden() {
+    let mut world = script(json!({"batches": 2, "finishBy": "Off"}));
+    world.cloud.slow.insert("i-0001".into(), 600);
+    let freeze = world.span("Freeze", 30, 24 * HOUR);
+    world.windowed(OPERATOR, "sale", freeze);
+    world.run_to_state("BatchHeld");
+    // Nobody's window.
+    world.annotated("override-window", "nights@1");
+    world.run_for(HOUR);
+    let refused = world.status().actions.last().unwrap().clone();
+    assert_eq!(refused.reason, "WindowNotFound");
+    assert_eq!(
+        refused.message,
+        "no window nights is for it; those that are: ess-rollout/sale"
+    );
+    assert_eq!(world.cloud.approved, [] as [i32; 0]);
+    world.annotated("override-window", "ess-rollout/sale@1");
+    world.run_until(HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.cloud.approved, [1]);
+    let by = world.status().approve.as_ref().unwrap().by.clone();
+    assert_eq!(by, "override-window");
+}
+
+#[test]
+fn what_cannot_be_known_can_be_overridden_too() {
+    let world = script(json!({"batches": 1}));
+    let mut world = written(world, &json!({"windowRefs": ["nights"]}));
+    world.windowed(OPERATOR, "weekly", unreadable());
+    world.run_for(MINUTE);
+    assert_eq!(world.said(condition::STALLED), "True WindowNotFound");
+    world.annotated("override-window", "nights@1");
+    world.run_for(MINUTE);
+    assert_eq!(world.said(condition::STALLED), "True WindowUnreadable");
+    world.annotated("override-window", "weekly@2");
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+}

@@ -123,6 +123,14 @@ fn head(page: &mut Page, rollout: &Rollout) {
             ThawState::Resuming | ThawState::Suspended => {}
         }
     }
+    if !status.windows_overridden.is_empty() && status.result.is_none() {
+        let windows = status.windows_overridden.join(", ");
+        page.plain(&format!("  whatever the time: {windows} overridden"));
+    }
+    if !status.windows_not_holding.is_empty() {
+        let windows = status.windows_not_holding.join(", ");
+        page.plain(&format!("  came too late to hold it: {windows}"));
+    }
     checks(page, rollout);
     let undone_by = status.automatic_rollback.as_ref();
     if let Some(undo) = undone_by.filter(|_| status.rolled_back_by.is_none()) {

@@ -131,3 +131,37 @@ fn what_soaks_goes_on_by_itself_and_at_once_when_somebody_has_looked() {
         &["web Succeeded, 4/4 instances"],
     );
 }
+
+#[test]
+fn checks_that_hold_an_update_are_made_again_and_it_says_how() {
+    let mut fixture = fixture();
+    fixture["commands"] = json!([]);
+    fixture["metricRules"] =
+        json!([{"ruleId": "rule-web", "ruleName": "web errors", "state": "OK"}]);
+    let alarm = json!({"alarmState": {"id": "rule-web", "state": "ALARM"}});
+    fixture["events"] = json!([{"when": {"execution": {"status": "Waiting"}}, "do": alarm}]);
+    let scene = Scene::start(&fixture);
+    let mut task = task("web", "asg-web");
+    task["spec"]["suspensionPolicy"] = "Automatic".into();
+    task["spec"]["gates"] = json!({"alarms": {"ruleIds": ["rule-web"]}});
+    scene.apply(&task);
+    scene.says(
+        &["wait", "web", "--for=Paused", "--timeout=90s"],
+        0,
+        &["web BatchSuspended"],
+    );
+    let again = format!("kubectl ess-rollout retry-gate web -n {}", scene.tasks());
+    scene.says(&["status", "web"], 0, &["web errors", &again]);
+    scene.says(
+        &["retry-gate", "web", "-m", "looked at it"],
+        0,
+        &["web: retry-gate 1: Applied: Retried"],
+    );
+    // It is still so.
+    scene.until(&["status", "web"], &again);
+    scene.says(
+        &["override-window", "web"],
+        5,
+        &["web: override-window: Rejected: WindowNotFound"],
+    );
+}

@@ -7,7 +7,7 @@ use crate::scenario::{
     Act::{Annotate, Create, Edit, Wait},
     GROUP,
     When::{Field, Later, Now, Paused, State},
-    group, script, with,
+    group, object, script, with,
 };
 
 const NIGHTLY: &str = "imageupdatetasks/nightly";
@@ -113,6 +113,56 @@ pub fn all() -> Vec<Base> {
             .first(Paused("first", 1), Wait)
             .moment("Scheduled", State(NIGHTLY, "Scheduled"))
             .then(Later(300), Annotate("first", "continue", "1"))
+            .then(succeeded(), Wait),
+        // It has closed by then.
+        building(
+            "in-its-window",
+            json!({
+                "schedule": {"at": "2026-01-05T08:06:30Z"},
+                "window": {
+                    "kind": "Allow", "reason": "each morning", "schedule": "0 8 * * *", "durationMinutes": 6, "timeZone": "UTC",
+                },
+            }),
+        )
+        .then(Later(480), Wait)
+        .ends("Pending"),
+        building(
+            "on-a-holiday",
+            json!({"window": {
+                "schedule": "0 16 * * *", "durationMinutes": 60, "timeZone": "Asia/Shanghai", "except": ["2026-01-05"],
+            }}),
+        )
+        .then(Later(150), Wait)
+        .ends("Pending"),
+        building("once", json!({"window": {"start": "2026-01-05T08:01:00Z", "end": "2026-01-05T08:30:00Z"}}))
+            .then(succeeded(), Wait),
+        building(
+            "over",
+            json!({
+                "schedule": {"at": "2026-01-05T08:05:00Z"},
+                "window": {"start": "2026-01-05T08:01:00Z", "end": "2026-01-05T08:03:00Z"},
+            }),
+        )
+        .then(Later(330), Wait)
+        .ends("Blocked"),
+        // It closes half a minute later.
+        building(
+            "in-a-longer-window",
+            json!({
+                "schedule": {"at": "2026-01-05T08:06:30Z"},
+                "window": {"schedule": "0 8 * * *", "durationMinutes": 7, "timeZone": "UTC"},
+            }),
+        )
+        .then(succeeded(), Wait),
+        building("in-a-window-that-it-names", json!({"windowRefs": ["mornings"]}))
+            .first(
+                Now,
+                Create(object(
+                    "MaintenanceWindow",
+                    "mornings",
+                    json!({"schedule": "3 8 * * *", "durationMinutes": 60, "timeZone": "UTC", "selector": {"namespaces": ["nowhere"]}}),
+                )),
+            )
             .then(succeeded(), Wait),
         // And held up when it may begin again.
         building("suspended-once", json!({"suspend": true}))

@@ -12,18 +12,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::refusal::refuse_until;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::progress::window::{self, Mended};
-use crate::rollout::windows_of;
+use crate::rollout::progress::window;
+use crate::task::closed::{Held, Mended};
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
+use crate::task::windows_of;
 
 /// A clock may jump: the time is looked at this often, which costs no call of the cloud.
 const LOOK: Duration = Duration::from_secs(600);
 
 /// What is wrong with the window as it is written.
 pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
-    let invalid = windows_of::in_spec(&ctx.spec.policy.windows).err()?;
+    if ctx.own_windows().is_overridden(windows_of::FIELD) {
+        return None;
+    }
+    let invalid = windows_of::in_spec(ctx.spec.policy.windows.window.as_ref()).err()?;
     let message = format!("{} in a new object", invalid.message);
     Some(Problem::blocked(invalid.reason, message))
 }
@@ -46,7 +50,7 @@ pub(super) fn unknown(ctx: &Context<'_>) -> Option<Problem> {
 
 /// What stands against the start until somebody changes something. What is wrong with a window of which whoever wrote the
 /// object need not know is not counted against its deadline.
-fn blocked(held: &window::Held) -> Problem {
+fn blocked(held: &Held) -> Problem {
     Problem {
         counts: held.mended_by != Some(Mended::BySelecting),
         ..Problem::blocked(held.reason, held.message.clone())
@@ -78,10 +82,10 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
     Ok(Some(refuse_until(ctx, status.clone(), &problem, next)))
 }
 
-fn held(ctx: &Context<'_>) -> Option<window::Held> {
+fn held(ctx: &Context<'_>) -> Option<Held> {
     let not_before = ctx.spec.policy.windows.not_before.as_ref();
     match not_before.filter(|time| ctx.now() < time.0) {
-        Some(time) => Some(window::Held {
+        Some(time) => Some(Held {
             reason: Reason::WindowClosed,
             message: format!("it begins at {} at the earliest (spec.notBefore)", time.0),
             until: Some(time.0),

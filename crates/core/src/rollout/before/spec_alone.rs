@@ -7,8 +7,8 @@ use ess_rollout_api::v1alpha1::{
 
 use crate::rollout::kind::{self, Author};
 use crate::rollout::rollback::source;
-use crate::rollout::windows_of;
 use crate::task::refusal::Refusal;
+use crate::task::windows_of;
 use crate::windows::Invalid;
 
 /// What Preflight refuses of a task by its spec alone. Of a region that is missing and of credentials nothing is said: that
@@ -34,7 +34,7 @@ pub fn check_rollback(spec: &RollbackSpec) -> Option<Refusal> {
 
 /// What is wrong with the window in a spec.
 fn of_window(policy: &WindowPolicy) -> Option<Refusal> {
-    let Invalid { reason, message } = windows_of::in_spec(policy).err()?;
+    let Invalid { reason, message } = windows_of::in_spec(policy.window.as_ref()).err()?;
     Some(Refusal { reason, message })
 }
 

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::approval::{self, Obstacle};
 use super::{gate, summary, window};
 use crate::rollout::context::Context;
+use crate::task::closed::{Held, Mended};
 use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
@@ -28,7 +29,7 @@ pub(in crate::rollout) enum Hold {
     /// Checks have not passed.
     Checks(gate::Held),
     /// The window does not let it begin.
-    Window(window::Held),
+    Window(Held),
 }
 
 impl Hold {
@@ -56,7 +57,7 @@ impl Hold {
 
     /// Whether it never lets go.
     pub(in crate::rollout) fn is_for_good(&self) -> bool {
-        matches!(self, Self::Window(held) if held.mended_by == Some(window::Mended::Never))
+        matches!(self, Self::Window(held) if held.mended_by == Some(Mended::Never))
     }
 
     /// What it waits for, as a part of a sentence; `None`: that is what the commands are said for.
@@ -165,6 +166,39 @@ pub(in crate::rollout) fn until_checks(
     status: &RollingUpdateTaskStatus,
 ) -> Option<Duration> {
     gate::until_next(ctx, status, besides(ctx, status))
+}
+
+/// Whether the checks of this pause wait for a person, who may have them made again; the number of the pause.
+///
+/// # Errors
+/// Why not, in a word and a sentence.
+pub(in crate::rollout) fn can_be_retried(
+    status: &RollingUpdateTaskStatus,
+    pause: Option<&Pause>,
+) -> Result<i32, (Reason, String)> {
+    let Some(pause) = pause else {
+        return Err((Reason::NotPaused, "the update is not paused".to_owned()));
+    };
+    if let Some(rollback) = &status.automatic_rollback {
+        let message = format!("Rollback {} undoes the update", rollback.name);
+        return Err((Reason::Superseded, message));
+    }
+    if approval::of_pause(status, pause.id).is_some() {
+        let message = "the pause is being left".to_owned();
+        return Err((Reason::Superseded, message));
+    }
+    match gate::has_verdict(status, pause.id) {
+        true => Ok(pause.id),
+        false => Err((
+            Reason::NoVerdict,
+            "no check of spec.gates has come to something that holds the update: those that have not passed yet are made by themselves".to_owned(),
+        )),
+    }
+}
+
+/// Has the checks made again.
+pub(in crate::rollout) fn retry_checks(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    gate::retry(ctx, status);
 }
 
 fn besides(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> gate::Besides {

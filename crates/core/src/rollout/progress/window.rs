@@ -11,58 +11,22 @@ use jiff::Timestamp;
 use super::{durations, gate};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Event;
-use crate::rollout::windows_of::{FIELD, KIND, Whose};
+use crate::task::closed::{Held, Union, of};
 use crate::task::reason::Reason;
-use crate::windows::{self, Begin, Cause, Evaluation, Hold, Named, State, Window};
+use crate::task::windows_of::{KIND, Whose};
+use crate::windows::{self, Begin, Cause, Evaluation, Hold, State};
 
 /// How long a group may stand still between two times at which a window opens, in seconds, unless the spec says.
 const FROZEN_BETWEEN: i32 = 3600;
 
-/// How soon a group is read again whose tags could not be read.
-const TAGS_AGAIN: Duration = Duration::from_secs(60);
-
 /// How many windows are named that do not hold an update (CRD: `status.windowsNotHolding`).
 const NOT_HOLDING_MAX: usize = 20;
-
-/// Why a batch may not begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::rollout) struct Held {
-    pub(in crate::rollout) reason: Reason,
-    /// A sentence without its end.
-    pub(in crate::rollout) message: String,
-    /// When to look again; `None`: the windows, as they are written, never let it begin.
-    pub(in crate::rollout) until: Option<Timestamp>,
-    /// Where nothing but a change lets it begin: whose.
-    pub(in crate::rollout) mended_by: Option<Mended>,
-}
-
-/// What lets a batch begin that the windows, as they are written, never do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::rollout) enum Mended {
-    /// Nothing: what is written in the object stays as it is.
-    Never,
-    /// A change of a window that the object names.
-    ByNamed,
-    /// A change of another window that is for it.
-    BySelecting,
-}
 
 /// Why the next batch may not begin now; `None`: it may. `batches`: how far those before it are.
 pub(in crate::rollout) fn held(ctx: &Context<'_>, batches: &[BatchStatus]) -> Option<Held> {
     let found = ctx.windows();
     if let Some(unknown) = &found.unknown {
-        let again = (unknown.whose == Whose::Cloud).then(|| ctx.now() + TAGS_AGAIN);
-        return Some(Held {
-            reason: unknown.reason,
-            message: unknown.message.clone(),
-            until: again,
-            mended_by: match unknown.whose {
-                Whose::Spec => Some(Mended::Never),
-                Whose::Named => Some(Mended::ByNamed),
-                Whose::Selecting => Some(Mended::BySelecting),
-                Whose::Cloud => None,
-            },
-        });
+        return Some(Held::by_unknown(unknown, ctx.now()));
     }
     if found.all.is_empty() {
         return None;
@@ -84,107 +48,46 @@ pub(in crate::rollout) fn held(ctx: &Context<'_>, batches: &[BatchStatus]) -> Op
             mended_by: None,
         },
         Hold::TooShort { until, .. } | Hold::DurationUnknown { until } => {
-            union.too_short(&evaluation, takes, until)
+            too_short(&union, &evaluation, takes, until)
         }
     })
 }
 
-/// Windows that count together.
-struct Union<'w> {
-    windows: &'w [Window],
+/// Why a batch does not begin that might not be over in time.
+fn too_short(
+    union: &Union<'_>,
+    evaluation: &Evaluation,
+    takes: Duration,
+    until: Timestamp,
+) -> Held {
+    let minutes = takes.as_secs().div_ceil(60);
+    let fits = windows::next_fit(union.windows, until, takes.try_into().unwrap_or_default());
+    let then = match fits {
+        Some(fits) => format!("the next one that is long enough begins at {fits}"),
+        None => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
+    };
+    Held {
+        reason: Reason::WindowTooShort,
+        message: format!(
+            "{}, and a batch may take {minutes} min with what comes after it; {then}",
+            ends(union, evaluation, until)
+        ),
+        until: fits,
+        mended_by: fits.is_none().then(|| union.cure().1),
+    }
 }
 
-impl<'w> Union<'w> {
-    fn new(windows: &'w [Window]) -> Self {
-        Self { windows }
-    }
-
-    fn at(&self, time: Timestamp) -> Evaluation {
-        windows::evaluate(self.windows, time)
-    }
-
-    /// All of them, for people.
-    fn named(&self) -> String {
-        let named: Vec<String> = self.windows.iter().map(of_window).collect();
-        named.join(" and ")
-    }
-
-    /// What to do about windows that never let anything begin.
-    fn cure(&self) -> (&'static str, Mended) {
-        match self.windows.iter().all(|window| window.name() == FIELD) {
-            true => ("write another one in a new object", Mended::Never),
-            false => ("change it", Mended::BySelecting),
-        }
-    }
-
-    fn closed(&self, evaluation: &Evaluation, opens: Option<Timestamp>) -> Held {
-        let (why, opened_by) = match &evaluation.state {
-            State::Closed { why, opened_by, .. } => (Some(why), opened_by.as_ref()),
-            State::Open { .. } => (None, None),
-        };
-        let Some(opens) = opens else {
-            let (cure, mended_by) = self.cure();
-            let named = match why {
-                Some(Cause::Freeze(freeze)) => of(freeze),
-                _ => self.named(),
-            };
-            return Held {
-                reason: Reason::NeverDue,
-                message: format!("{named} never opens any more: {cure}"),
-                until: None,
-                mended_by: Some(mended_by),
-            };
-        };
-        let message = match (why, opened_by) {
-            (Some(Cause::Freeze(freeze)), Some(allow)) => format!(
-                "{} lets nothing begin, and {} is closed until {opens}",
-                of(freeze),
-                of(allow)
-            ),
-            (Some(Cause::Freeze(freeze)), None) => {
-                format!("{} lets nothing begin until {opens}", of(freeze))
-            }
-            (_, Some(allow)) => format!("{} is closed until {opens}", of(allow)),
-            (_, None) => format!("{} is closed until {opens}", self.named()),
-        };
-        Held {
-            reason: Reason::WindowClosed,
-            message,
-            until: Some(opens),
-            mended_by: None,
-        }
-    }
-
-    fn too_short(&self, evaluation: &Evaluation, takes: Duration, until: Timestamp) -> Held {
-        let minutes = takes.as_secs().div_ceil(60);
-        let fits = windows::next_fit(self.windows, until, takes.try_into().unwrap_or_default());
-        let then = match fits {
-            Some(fits) => format!("the next one that is long enough begins at {fits}"),
-            None => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
-        };
-        Held {
-            reason: Reason::WindowTooShort,
-            message: format!(
-                "{}, and a batch may take {minutes} min with what comes after it; {then}",
-                self.ends(evaluation, until)
-            ),
-            until: fits,
-            mended_by: fits.is_none().then(|| self.cure().1),
-        }
-    }
-
-    /// What ends the time in which it is open.
-    fn ends(&self, evaluation: &Evaluation, until: Timestamp) -> String {
-        match &evaluation.state {
-            State::Open {
-                closed_by: Some(Cause::Freeze(freeze)),
-                ..
-            } => format!("{} begins at {until}", of(freeze)),
-            State::Open {
-                by: Some(allow), ..
-            } => format!("{} ends at {until}", of(allow)),
-            _ => format!("{} ends at {until}", self.named()),
-        }
+/// What ends the time in which it is open.
+fn ends(union: &Union<'_>, evaluation: &Evaluation, until: Timestamp) -> String {
+    match &evaluation.state {
+        State::Open {
+            closed_by: Some(Cause::Freeze(freeze)),
+            ..
+        } => format!("{} begins at {until}", of(freeze)),
+        State::Open {
+            by: Some(allow), ..
+        } => format!("{} ends at {until}", of(allow)),
+        _ => format!("{} ends at {until}", union.named()),
     }
 }
 
@@ -203,7 +106,7 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
             let until = (*until)?;
             match by {
                 Some(allow) => format!("{} is open until {until}", of(allow)),
-                None => union.ends(&evaluation, until),
+                None => ends(&union, &evaluation, until),
             }
         }
         State::Closed { opens, .. } => {
@@ -240,23 +143,6 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
     Some(format!(
         "{open}, and {fit} of {all} batches, of about {minutes} min each, may be over by then{rest}"
     ))
-}
-
-impl Union<'_> {
-    /// What is waited for while it is closed.
-    fn opened(&self, evaluation: &Evaluation) -> String {
-        match &evaluation.state {
-            State::Closed {
-                opened_by: Some(allow),
-                ..
-            } => of(allow),
-            State::Closed {
-                why: Cause::Freeze(freeze),
-                ..
-            } => of(freeze),
-            _ => self.named(),
-        }
-    }
 }
 
 /// Why it does not begin although its windows are open: it does not fit into the time until they close, and until they open again the
@@ -300,7 +186,7 @@ pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> O
         ),
         _ => "it does not open again: make it longer, or the batches fewer".to_owned(),
     };
-    let ends = union.ends(&evaluation, until);
+    let ends = ends(&union, &evaluation, until);
     Some(format!(
         "{ends}, and {fit} of {all} batches of about {minutes} min each fit into it; {then}, in a new object"
     ))
@@ -364,20 +250,4 @@ fn takes(ctx: &Context<'_>, batches: &[BatchStatus]) -> Duration {
     let size = next.and_then(|batch| usize::try_from(batch.size).ok());
     let gates = ctx.spec.policy.gates.as_ref();
     durations::expected(ctx, batches, size).p90 + gates.map_or(Duration::ZERO, gate::takes)
-}
-
-/// A window and why it is there.
-fn of_window(window: &Window) -> String {
-    with_reason(window.name(), window.reason())
-}
-
-fn of(named: &Named) -> String {
-    with_reason(&named.window, &named.reason)
-}
-
-fn with_reason(name: &str, reason: &str) -> String {
-    match reason {
-        "" => name.to_owned(),
-        reason => format!("{name} ({reason})"),
-    }
 }

@@ -210,6 +210,10 @@ fn applies(verb: Verb, named: &InstanceTarget, found: &InstanceStatus) -> Result
 pub(super) enum Accepted {
     /// The pause with this number or, empty, the task.
     Targets(Vec<String>),
+    /// The checks of the pause with this number.
+    Checks(i32),
+    /// These windows.
+    Windows(Vec<String>),
     /// These instances, each judged by itself; the name of the set that they are, if it is one.
     Instances(Option<String>, Vec<ActionTarget>),
 }

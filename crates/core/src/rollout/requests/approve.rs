@@ -241,6 +241,9 @@ pub(in crate::rollout) fn approved_by(
     let policy = &ctx.spec.policy;
     let by = match (&policy.gates, &policy.windows.window) {
         (Some(_), _) => "spec.gates",
+        (None, _) if ctx.windows().is_empty() && !status.windows_overridden.is_empty() => {
+            Verb::OverrideWindow.word()
+        }
         (None, Some(_)) => "spec.window",
         (None, None) if !policy.windows.window_refs.is_empty() => "spec.windowRefs",
         (None, None) => "MaintenanceWindow",

@@ -1,14 +1,18 @@
 //! The ledger of requests: what was asked for by annotation, and what became of it.
 
-use ess_rollout_api::v1alpha1::{ActionState, Pause, PauseKind, RollingUpdateTaskStatus, Verb};
+use ess_rollout_api::v1alpha1::{
+    Action, ActionState, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
+};
 
 use super::accept::{self, Accepted, Refusal, refuse};
 use super::close::resolve;
 use super::targets;
 use crate::rollout::context::Context;
+use crate::rollout::progress::holds;
 use crate::task::ledger;
 use crate::task::reason::Reason;
 use crate::task::requests::{self, PauseTarget, VERBS};
+use crate::task::windows_of;
 
 /// How many requests may be open. With the settled ones they fit the bound on `status.actions`:
 /// a status that the schema refuses would end all progress.
@@ -16,15 +20,20 @@ const OPEN_MAX: usize = 18;
 
 /// Takes note of every request that is new, judged against the pause as just read (`None`: the
 /// update is not paused) and the instances in `status`. Not applicable now is refused. Gives whether
-/// a request on instances was accepted.
+/// one was accepted that changes what is decided: it goes on record first.
 pub(in crate::rollout) fn ingest(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
 ) -> bool {
     let open = ledger::count_open(&status.actions);
+    let decides = |status: &RollingUpdateTaskStatus| {
+        let retried = status.gate.as_ref().map(|gate| gate.retry_time.clone());
+        (retried, status.windows_overridden.len())
+    };
+    let before = decides(status);
     ingest_verbs(ctx, status, pause, VERBS.iter());
-    ledger::count_open(&status.actions) > open
+    ledger::count_open(&status.actions) > open || decides(status) != before
 }
 
 /// Takes note of a cancellation alone, where it is not known whether the update is paused: every
@@ -117,6 +126,20 @@ fn accept(
             accept::accept(ctx, status, verb, value)
         }
         Verb::RunNow => refuse(Reason::Unsupported, "only an ImageUpdateTask makes runs"),
+        Verb::RetryGate => {
+            requests::parse_retry_gate(value).map_err(malformed)?;
+            holds::can_be_retried(status, pause).map(Accepted::Checks)
+        }
+        Verb::OverrideWindow => {
+            let targets = requests::parse_override_window(value).map_err(malformed)?;
+            windows_of::named_by(
+                ctx.seen_windows,
+                &ctx.own_windows(),
+                ctx.windows(),
+                &targets,
+            )
+            .map(Accepted::Windows)
+        }
     }
 }
 
@@ -146,6 +169,12 @@ fn accept_continue(target: PauseTarget, pause: Option<&Pause>) -> Result<Accepte
     }
 }
 
+/// Its effect is what goes on record.
+fn done(ctx: &Context<'_>, action: &mut Action, message: &str) {
+    let reason = targets::word(action.verb);
+    resolve(ctx, action, ActionState::Applied, reason, message);
+}
+
 fn add(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
@@ -160,6 +189,16 @@ fn add(
     let mut action = ledger::entry(origin, verb, value, ctx.now());
     match accepted {
         Ok(Accepted::Targets(targets)) => action.targets = targets,
+        Ok(Accepted::Checks(pause)) => {
+            holds::retry_checks(ctx, status);
+            action.targets = vec![pause.to_string()];
+            let message = "the checks of spec.gates are made again, and count from now on";
+            done(ctx, &mut action, message);
+        }
+        Ok(Accepted::Windows(windows)) => {
+            let action = std::slice::from_mut(&mut action);
+            ledger::note_overridden((action, &mut status.windows_overridden), windows, ctx.now());
+        }
         Ok(Accepted::Instances(set, instances)) => {
             action.targets = match set {
                 Some(set) => vec![set],

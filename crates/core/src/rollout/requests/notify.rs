@@ -31,8 +31,10 @@ pub(super) fn mutation(
             Verb::Retry => NotifyType::RetryTask,
             Verb::Skip => NotifyType::SkipTask,
             Verb::CancelInstances | Verb::Cancel => NotifyType::CancelTask,
-            // Neither names instances.
-            Verb::Continue | Verb::RunNow => NotifyType::Approve,
+            // None of them names instances.
+            Verb::Continue | Verb::RunNow | Verb::RetryGate | Verb::OverrideWindow => {
+                NotifyType::Approve
+            }
         },
         task_execution,
         loop_item,

@@ -125,10 +125,11 @@ pub(super) fn carried_out(
 /// What a verb has done to an instance, in one CamelCase word.
 pub(super) fn word(verb: Verb) -> Reason {
     match verb {
-        Verb::Retry => Reason::Retried,
+        Verb::Retry | Verb::RetryGate => Reason::Retried,
         Verb::Skip => Reason::Skipped,
         Verb::CancelInstances | Verb::Cancel => Reason::Cancelled,
         Verb::Continue => Reason::Continued,
         Verb::RunNow => Reason::Started,
+        Verb::OverrideWindow => Reason::Overridden,
     }
 }

@@ -1,6 +1,6 @@
 //! Before the start: credentials, the queue, preflight, the group taken, the intent on record.
 
-use ess_rollout_api::v1alpha1::{DesiredState, Outcome, Plan, StartIntent};
+use ess_rollout_api::v1alpha1::{DesiredState, Outcome, Plan, StartIntent, Verb};
 
 use super::{adoption, cancel, starting};
 use crate::identity;
@@ -20,7 +20,12 @@ use crate::task::problem::{Checked, Problem, verdict};
 use crate::task::reason::Reason;
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
-    ingest::ingest(ctx, &mut status, None);
+    if ctx.is_asked(Verb::OverrideWindow) {
+        ctx.require_tags()?;
+    }
+    if ingest::ingest(ctx, &mut status, None) {
+        return Ok(ctx.decide(status, Next::Now));
+    }
     if let Some(decision) = adoption::restored(ctx, &status)? {
         return Ok(decision);
     }

@@ -79,7 +79,10 @@ pub(super) fn intent(ctx: &Context<'_>, spec_hash: String, plan: &Plan) -> Start
     let token = identity::client_token(&ctx.token_owner(), &spec_hash, 1);
     StartIntent {
         exit_processes: kind::processes_but(&plan.suspended_processes),
-        pauses_after_each_batch: ctx.spec.policy.holds_batches() || !ctx.windows().is_empty(),
+        // Where one is overridden, those that come later hold it all the same.
+        pauses_after_each_batch: ctx.spec.policy.holds_batches()
+            || !ctx.windows().is_empty()
+            || !ctx.own_windows().overridden.is_empty(),
         ..start::intent(ctx.update.template(), token, spec_hash, ctx.now())
     }
 }

@@ -129,9 +129,21 @@ pub(super) fn interval(gates: &Gates) -> SignedDuration {
     SignedDuration::from_secs(gates.interval_seconds.unwrap_or(Gates::INTERVAL).into())
 }
 
-/// When the interval began that it is in.
+/// When the next interval begins.
+pub(super) fn next_slot(ctx: &Context<'_>, gates: &Gates) -> Timestamp {
+    began(ctx, interval(gates)) + interval(gates)
+}
+
+/// When the interval began that it is in; or, in that, when a person had the checks made again.
 pub(super) fn slot(ctx: &Context<'_>, gates: &Gates) -> Timestamp {
-    began(ctx, interval(gates))
+    let began = began(ctx, interval(gates));
+    let gate = ctx
+        .input
+        .subject
+        .status
+        .and_then(|status| status.gate.as_ref());
+    let retried = gate.and_then(|gate| gate.retry_time.as_ref());
+    retried.map_or(began, |retried| began.max(retried.0))
 }
 
 /// The same of what seldom changes.

@@ -5,7 +5,7 @@ use ess_rollout_api::v1alpha1::{GateStatus, Gates, RollingUpdateTaskStatus, Verd
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::check::{self, interval, slot};
+use super::check::{self, next_slot};
 use super::{alarms, balancers, metrics, webhooks};
 use crate::rollout::context::Context;
 use crate::task::observation::Known;
@@ -118,7 +118,7 @@ fn made(
             Some(unclear) => format!("{}: {}", unclear.name, unclear.message),
             None => "spec.gates.finalSoakSeconds".to_owned(),
         };
-        let next = slot(ctx, gates) + interval(gates);
+        let next = next_slot(ctx, gates);
         let next = next.min(until);
         return Ok(AtEnd::Wait { until, next, said });
     }

@@ -27,7 +27,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::Event;
 use crate::task::observation::Known;
 use crate::task::reason::Reason;
-use check::{Found, Unusable, interval, slot};
+use check::{Found, Unusable, interval, next_slot};
 
 mod alarms;
 mod balancers;
@@ -125,12 +125,31 @@ pub(super) fn look(
     Ok(())
 }
 
+/// Whether a person has to decide about what the checks of this pause came to.
+pub(super) fn has_verdict(status: &RollingUpdateTaskStatus, pause: i32) -> bool {
+    let gate = status.gate.as_ref().filter(|gate| gate.pause_id == pause);
+    gate.is_some_and(|gate| gate.verdict.is_some())
+}
+
+/// Forgets what they came to: they are made again, and nothing that was answered before this counts. What they last were stays on
+/// show until then.
+pub(super) fn retry(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    if let Some(gate) = &mut status.gate {
+        *gate = GateStatus {
+            retry_time: Some(Time(ctx.now())),
+            checks: std::mem::take(&mut gate.checks),
+            ..new(gate.pause_id)
+        };
+    }
+}
+
 fn new(pause_id: i32) -> GateStatus {
     GateStatus {
         pause_id,
         since: None,
         passes: 0,
         last_pass_time: None,
+        retry_time: None,
         verdict: None,
         checks: Vec::new(),
     }
@@ -230,7 +249,7 @@ pub(super) fn held(
     let passes = gate.map_or(0, |gate| gate.passes.min(wanted));
     Some(Held::Evaluating {
         passes: (passes, wanted),
-        until: slot(ctx, gates) + interval(gates),
+        until: next_slot(ctx, gates),
     })
 }
 
@@ -263,7 +282,7 @@ pub(super) fn until_next(
         .is_some_and(|pause| is_new(ctx, pause));
     let next = match is_new {
         true => ctx.now(),
-        false => slot(ctx, gates) + interval(gates),
+        false => next_slot(ctx, gates),
     };
     // What they have come to by then is decided at that time, not a part of an interval later.
     let over = gate.and_then(|gate| gate.since.as_ref().map(|since| since.0 + timeout(gates)));

@@ -1,0 +1,168 @@
+//! Windows that count together, and what is said of them while they let nothing begin.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::reason::Reason;
+use super::windows_of::{FIELD, Unknown, Whose};
+use crate::windows::{self, Cause, Evaluation, Named, State, Window};
+
+/// How soon a group is read again whose tags could not be read.
+const TAGS_AGAIN: Duration = Duration::from_secs(60);
+
+/// Why something may not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) reason: Reason,
+    /// A sentence without its end.
+    pub(crate) message: String,
+    /// When to look again; `None`: the windows, as they are written, never let it begin.
+    pub(crate) until: Option<Timestamp>,
+    /// Where nothing but a change lets it begin: whose.
+    pub(crate) mended_by: Option<Mended>,
+}
+
+/// What lets it begin that the windows, as they are written, never do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mended {
+    /// Nothing: what is written in the object stays as it is.
+    Never,
+    /// A change of a window that the object names.
+    ByNamed,
+    /// A change of another window that is for it.
+    BySelecting,
+}
+
+impl Held {
+    /// As it is not known what a window says.
+    pub(crate) fn by_unknown(unknown: &Unknown, now: Timestamp) -> Self {
+        Self {
+            reason: unknown.reason,
+            message: unknown.message.clone(),
+            until: (unknown.whose == Whose::Cloud).then(|| now + TAGS_AGAIN),
+            mended_by: match unknown.whose {
+                Whose::Spec => Some(Mended::Never),
+                Whose::Named => Some(Mended::ByNamed),
+                Whose::Selecting => Some(Mended::BySelecting),
+                Whose::Cloud => None,
+            },
+        }
+    }
+}
+
+/// Windows that count together.
+pub(crate) struct Union<'w> {
+    pub(crate) windows: &'w [Window],
+    /// Whether the window in the spec of the object stays as it was written.
+    is_fixed: bool,
+}
+
+impl<'w> Union<'w> {
+    /// Of all that are for an object.
+    pub(crate) fn new(windows: &'w [Window]) -> Self {
+        Self {
+            windows,
+            is_fixed: true,
+        }
+    }
+
+    /// Of all that are for an object whose spec may be changed.
+    pub(crate) fn of_changing(windows: &'w [Window]) -> Self {
+        Self {
+            windows,
+            is_fixed: false,
+        }
+    }
+
+    /// What they say at a time.
+    pub(crate) fn at(&self, time: Timestamp) -> Evaluation {
+        windows::evaluate(self.windows, time)
+    }
+
+    /// All of them, for people.
+    pub(crate) fn named(&self) -> String {
+        let named: Vec<String> = self.windows.iter().map(of_window).collect();
+        named.join(" and ")
+    }
+
+    /// What to do about windows that never let anything begin.
+    pub(crate) fn cure(&self) -> (&'static str, Mended) {
+        let own = self.windows.iter().all(|window| window.name() == FIELD);
+        match own && self.is_fixed {
+            true => ("write another one in a new object", Mended::Never),
+            false => ("change it", Mended::BySelecting),
+        }
+    }
+
+    /// Why nothing begins while they are closed.
+    pub(crate) fn closed(&self, evaluation: &Evaluation, opens: Option<Timestamp>) -> Held {
+        let (why, opened_by) = match &evaluation.state {
+            State::Closed { why, opened_by, .. } => (Some(why), opened_by.as_ref()),
+            State::Open { .. } => (None, None),
+        };
+        let Some(opens) = opens else {
+            let (cure, mended_by) = self.cure();
+            let named = match why {
+                Some(Cause::Freeze(freeze)) => of(freeze),
+                _ => self.named(),
+            };
+            return Held {
+                reason: Reason::NeverDue,
+                message: format!("{named} never opens any more: {cure}"),
+                until: None,
+                mended_by: Some(mended_by),
+            };
+        };
+        let message = match (why, opened_by) {
+            (Some(Cause::Freeze(freeze)), Some(allow)) => format!(
+                "{} lets nothing begin, and {} is closed until {opens}",
+                of(freeze),
+                of(allow)
+            ),
+            (Some(Cause::Freeze(freeze)), None) => {
+                format!("{} lets nothing begin until {opens}", of(freeze))
+            }
+            (_, Some(allow)) => format!("{} is closed until {opens}", of(allow)),
+            (_, None) => format!("{} is closed until {opens}", self.named()),
+        };
+        Held {
+            reason: Reason::WindowClosed,
+            message,
+            until: Some(opens),
+            mended_by: None,
+        }
+    }
+
+    /// What is waited for while it is closed.
+    pub(crate) fn opened(&self, evaluation: &Evaluation) -> String {
+        match &evaluation.state {
+            State::Closed {
+                opened_by: Some(allow),
+                ..
+            } => of(allow),
+            State::Closed {
+                why: Cause::Freeze(freeze),
+                ..
+            } => of(freeze),
+            _ => self.named(),
+        }
+    }
+}
+
+/// A window and why it is there.
+fn of_window(window: &Window) -> String {
+    with_reason(window.name(), window.reason())
+}
+
+/// The same of one that opens or closes something.
+pub(crate) fn of(named: &Named) -> String {
+    with_reason(&named.window, &named.reason)
+}
+
+fn with_reason(name: &str, reason: &str) -> String {
+    match reason {
+        "" => name.to_owned(),
+        reason => format!("{name} ({reason})"),
+    }
+}
