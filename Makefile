@@ -76,7 +76,7 @@ probe-selftest: ## clouds with 50 random profiles, each found out by the probe
 	@hack/need rust
 	@$(cargo) test --quiet --package ess-emulator-probe --test selftest -- --nocapture
 
-lint: ## formatting, clippy, what is generated, dependency rules, circles of files, third-party code, the book, shell scripts
+lint: ## formatting, clippy, what is generated, dependency rules, circles of files, planted faults, third-party code, the book, shell scripts
 	@hack/need rust python
 	@echo "== formatting"; cargo fmt --all --check
 	@echo "== clippy"; $(cargo) clippy --workspace --all-targets -- -D warnings
@@ -84,6 +84,7 @@ lint: ## formatting, clippy, what is generated, dependency rules, circles of fil
 	@echo "== circles of files"; hack/module-circles
 	@echo "== third-party code"; hack/third-party check
 	@echo "== annotations of the chart"; hack/chart-annotations check
+	@echo "== places of planted faults"; hack/mutants check
 	@echo "== the programs without the features of the tests"; $(cargo) check --package ess-rollout --package ess-emulator-cli --bins
 	@echo "== generated CRDs"; $(build) --quiet; hack/crds check "$(target)/debug/ess-rollout"
 	@echo "== the book"; hack/book "$(target)/book"
