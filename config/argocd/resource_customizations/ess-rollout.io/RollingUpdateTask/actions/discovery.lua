@@ -22,6 +22,15 @@ for _, instance in ipairs(status.instances or {}) do
   end
 end
 
+-- What windows hold, or what is not known of them.
+local closed = {WindowClosed = true, WindowTooShort = true, WindowNotFound = true, WindowUnreadable = true, NeverDue = true}
+local held_by_window = false
+for _, condition in ipairs(status.conditions or {}) do
+  if condition.type == "Ready" and closed[condition.reason] then
+    held_by_window = true
+  end
+end
+
 local actions = {}
 actions["continue"] = {
   displayName = "Continue after the batch",
@@ -45,6 +54,17 @@ actions["cancel-instances"] = {
   iconClass = "fa fa-fw fa-ban",
   disabled = not (on_instances and unfinished),
   params = {{name = "instance"}}
+}
+actions["retry-gate"] = {
+  displayName = "Make the checks again",
+  iconClass = "fa fa-fw fa-stethoscope",
+  disabled = not (open and state == "BatchSuspended" and (status.gate or {}).verdict ~= nil)
+}
+actions["override-window"] = {
+  displayName = "Go on, whatever its windows say",
+  iconClass = "fa fa-fw fa-unlock",
+  disabled = not (open and held_by_window),
+  params = {{name = "window", default = "all"}}
 }
 actions["cancel"] = {
   displayName = "Cancel",
