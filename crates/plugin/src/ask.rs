@@ -194,19 +194,22 @@ pub async fn retry_gate(cluster: &Cluster, args: &RetryGateArgs) -> Result<End> 
 /// When it has ended, or it cannot be asked.
 pub async fn override_window(cluster: &Cluster, args: &OverrideWindowArgs) -> Result<End> {
     let request = &args.request;
-    let fits = |object: &Object| object.end().is_none();
+    // An image update has runs to come.
+    let over = |object: &Object| object.end().is_some() && object.rollout().is_some();
+    let fits = |object: &Object| !over(object);
     let verb = Verb::OverrideWindow;
     let all = selected(cluster, request, &Kind::ALL, word(verb), fits).await?;
+    ensure!(
+        !args.windows.iter().any(|window| window == "all"),
+        "all of them are meant where none is named; a MaintenanceWindow of that name is NAMESPACE/all"
+    );
     let windows = match args.windows.as_slice() {
         [] => "all".to_owned(),
         windows => windows.join(","),
     };
     let value = |object: &Object| {
         let (argument, state) = (object.argument(), object.state());
-        ensure!(
-            object.end().is_none(),
-            "{argument} has ended: it is {state}"
-        );
+        ensure!(!over(object), "{argument} has ended: it is {state}");
         Ok(format!("{windows}@{}", nonce()))
     };
     make_all(cluster, &all, request, verb, value).await

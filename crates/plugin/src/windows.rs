@@ -72,10 +72,10 @@ pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
     Ok(End::Wanted)
 }
 
-/// What is said of each update and rollback that waits.
+/// What is said of each object that waits.
 async fn held(cluster: &Cluster, scope: Scope<'_>, place: &str) -> Result<Vec<String>> {
     let mut said = Vec::new();
-    for kind in [Kind::Task, Kind::Rollback] {
+    for kind in Kind::ALL {
         let api = cluster.api(kind, scope);
         let each = |raw| {
             let object = Object::read(kind, raw)?;

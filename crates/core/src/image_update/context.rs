@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    ImageSource, ImageUpdateTaskSpec, ImageUpdateTaskStatus, ScalingGroupRecordStatus,
+    HandledActions, ImageSource, ImageUpdateTaskSpec, ImageUpdateTaskStatus,
+    ScalingGroupRecordStatus, Verb,
 };
 use jiff::SignedDuration;
 use serde_json::json;
@@ -14,8 +15,9 @@ use super::{Draft, Drafted, Input};
 use crate::identity::hash_value;
 use crate::task::ask::{SeenWindows, Target};
 use crate::task::decision::Next;
+use crate::task::ledger;
 use crate::task::object::{IMAGE_UPDATE_TASK, Object};
-use crate::task::observation::{Fact, Known, both};
+use crate::task::observation::{Fact, Known, Missing, both};
 use crate::task::reason::Reason;
 use crate::task::requests::WindowTargets;
 use crate::task::waits::Waits;
@@ -112,6 +114,19 @@ impl<'a> Context<'a> {
             true => self.tags().require(false),
             false => Ok(()),
         }
+    }
+
+    /// Whether it is not known yet which windows are for it.
+    pub(super) fn lacks_tags(&self) -> bool {
+        matches!(self.require_tags(), Err(Missing::Read(_)))
+    }
+
+    /// Whether somebody asks for this, and that is not on record.
+    pub(super) fn is_asked(&self, verb: Verb) -> bool {
+        let none = HandledActions::default();
+        let status = self.input.task.status.as_ref();
+        let handled = status.map_or(&none, |status| &status.handled_actions);
+        ledger::new_requests(self.metadata, handled).any(|asked| asked == verb)
     }
 
     /// What those are called by that a request is to override.

@@ -230,7 +230,7 @@ pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, w
         (RunTrigger::Now, _) => status.done_hash = Some(ctx.hash.clone()),
         (RunTrigger::Schedule | RunTrigger::RunNow, _) => {}
     }
-    status.waiting = None;
+    (status.waiting, status.windows_overridden) = (None, Vec::new());
 }
 
 /// How a run is told from others: by its number, by when it was due, and by what it does.

@@ -38,6 +38,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if ctx.deleting.is_some() {
         return Ok(step::let_go(ctx, status));
     }
+    if ctx.is_asked(Verb::OverrideWindow) {
+        ctx.require_tags()?;
+    }
     let timetable = match due::timetable(ctx.spec, &status) {
         Ok(timetable) => timetable,
         Err(invalid) => {
@@ -192,8 +195,6 @@ fn begin(ctx: &Context<'_>, mut status: Draft, wanted: Wanted, ready: Ready) -> 
     let done_before = status.done_hash.clone();
     let number = due::begin(ctx, &mut status, wanted);
     let template_version = ready.template_version.clone();
-    // That was for this run alone.
-    status.windows_overridden = Vec::new();
     let mut run = new_run(ctx, number, wanted, ready);
     if run.source.is_some() {
         run.start = Some(intent(ctx, &run, template_version));

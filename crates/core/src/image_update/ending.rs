@@ -265,7 +265,8 @@ fn close(ctx: &Context<'_>, status: &mut Draft, end: End<'_>) {
     let Some(run) = status.active.take() else {
         return;
     };
-    status.waiting = None;
+    // They were overridden for this run alone.
+    (status.waiting, status.windows_overridden) = (None, Vec::new());
     let now = Time(ctx.now());
     if outcome == RunOutcome::Succeeded {
         status.last_successful_time = Some(now.clone());

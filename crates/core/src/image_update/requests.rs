@@ -19,6 +19,10 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
         if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
+        if verb == Verb::OverrideWindow && ctx.lacks_tags() {
+            // Which are for it is asked for, and then it is taken note of.
+            continue;
+        }
         let in_time = ledger::in_time(ctx.metadata, ctx.now());
         let mut overridden = Vec::new();
         let verdict = match verb {

@@ -218,6 +218,7 @@ pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetab
         return false;
     };
     due::count_missed(status, 1);
+    status.windows_overridden = Vec::new();
     let why = waiting.refusal.map(|refusal| refusal.message);
     let why = why.or_else(|| window::held(ctx).map(|held| held.message));
     let why = why.or_else(|| status.preflight_check.as_ref().map(|c| c.message.clone()));

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use ess_rollout_api::v1alpha1::WindowKind;
 use jiff::Timestamp;
 
 use super::reason::Reason;
-use super::windows_of::{FIELD, Unknown, Whose};
+use super::windows_of::{FIELD, Unknown, Whose, Windows};
 use crate::windows::{self, Cause, Evaluation, Named, State, Window};
 
 /// How soon a group is read again whose tags could not be read.
@@ -54,25 +55,52 @@ impl Held {
 /// Windows that count together.
 pub(crate) struct Union<'w> {
     pub(crate) windows: &'w [Window],
+    /// The names of those that the spec of the object names.
+    named: &'w [String],
     /// Whether the window in the spec of the object stays as it was written.
     is_fixed: bool,
 }
 
 impl<'w> Union<'w> {
     /// Of all that are for an object.
-    pub(crate) fn new(windows: &'w [Window]) -> Self {
+    pub(crate) fn of(found: &'w Windows) -> Self {
         Self {
-            windows,
+            windows: &found.all,
+            named: &found.named,
             is_fixed: true,
         }
     }
 
     /// Of all that are for an object whose spec may be changed.
-    pub(crate) fn of_changing(windows: &'w [Window]) -> Self {
+    pub(crate) fn of_changing(found: &'w Windows) -> Self {
+        Self {
+            is_fixed: false,
+            ..Self::of(found)
+        }
+    }
+
+    /// Of these, whosoever they are.
+    pub(crate) fn new(windows: &'w [Window]) -> Self {
         Self {
             windows,
-            is_fixed: false,
+            named: &[],
+            is_fixed: true,
         }
+    }
+
+    /// Those that keep the others from ever being of use: where there are any that let something begin, these.
+    fn guilty(&self) -> Vec<&Window> {
+        let allows = |window: &&Window| window.kind() == WindowKind::Allow;
+        let allows: Vec<&Window> = self.windows.iter().filter(allows).collect();
+        match allows.is_empty() {
+            true => self.windows.iter().collect(),
+            false => allows,
+        }
+    }
+
+    /// Whether nothing but the window in the object's own spec keeps it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.guilty().iter().all(|window| window.name() == FIELD)
     }
 
     /// What they say at a time.
@@ -88,10 +116,19 @@ impl<'w> Union<'w> {
 
     /// What to do about windows that never let anything begin.
     pub(crate) fn cure(&self) -> (&'static str, Mended) {
-        let own = self.windows.iter().all(|window| window.name() == FIELD);
-        match own && self.is_fixed {
-            true => ("write another one in a new object", Mended::Never),
-            false => ("change it", Mended::BySelecting),
+        let guilty = self.guilty();
+        let own = |window: &&Window| window.name() == FIELD;
+        let named =
+            |window: &&Window| own(window) || self.named.contains(&window.name().to_owned());
+        let fixed = self.is_fixed && guilty.iter().any(own);
+        match (fixed, guilty.iter().all(own), guilty.iter().all(named)) {
+            (true, true, _) => ("write another one in a new object", Mended::Never),
+            (true, false, _) => (
+                "change the MaintenanceWindow, or create the object anew with another spec.window",
+                Mended::ByNamed,
+            ),
+            (false, _, true) => ("change it", Mended::ByNamed),
+            (false, _, false) => ("change it", Mended::BySelecting),
         }
     }
 
@@ -103,10 +140,8 @@ impl<'w> Union<'w> {
         };
         let Some(opens) = opens else {
             let (cure, mended_by) = self.cure();
-            let named = match why {
-                Some(Cause::Freeze(freeze)) => of(freeze),
-                _ => self.named(),
-            };
+            let guilty: Vec<String> = self.guilty().into_iter().map(of_window).collect();
+            let named = guilty.join(" and ");
             return Held {
                 reason: Reason::NeverDue,
                 message: format!("{named} never opens any more: {cure}"),

@@ -25,6 +25,8 @@ pub(crate) struct Windows {
     pub(crate) all: Vec<Window>,
     /// Why nothing begins, whatever those say.
     pub(crate) unknown: Option<Unknown>,
+    /// The names, for people, of those that its spec names.
+    pub(crate) named: Vec<String>,
     /// What all that are for it are called by, readable or not: [`FIELD`], namespace and name.
     pub(crate) called: Vec<String>,
     /// Of a rollback: those that select it, which hold none.
@@ -168,8 +170,10 @@ pub(crate) fn of(seen: &SeenWindows, own: &Own<'_>, tags: &Tags<'_>) -> Windows 
     }
     for name in own.refs {
         let window = named(seen, own, name);
-        let called = window.map_or_else(|| format!("{}/{name}", own.namespace), key);
-        if own.is_overridden(&called) {
+        // As it was called while there was none, wherever it is now.
+        let beside = format!("{}/{name}", own.namespace);
+        let called = window.map_or_else(|| beside.clone(), key);
+        if own.is_overridden(&called) || own.is_overridden(&beside) {
             continue;
         }
         found.called.push(called);
@@ -254,7 +258,12 @@ pub(crate) fn named_by(
 impl Windows {
     fn add(&mut self, window: &SeenWindow, whose: Whose) {
         match parsed(window) {
-            Ok(window) => self.all.push(window),
+            Ok(window) => {
+                if whose == Whose::Named {
+                    self.named.push(window.name().to_owned());
+                }
+                self.all.push(window);
+            }
             Err(message) => self.note(Reason::WindowUnreadable, message, whose),
         }
     }

@@ -119,15 +119,57 @@ fn a_window_is_overridden_for_one_run() {
         (settled.state, settled.reason.as_str()),
         (ActionState::Applied, "Overridden")
     );
-    assert_eq!(world.status().windows_overridden, [] as [&str; 0]);
     // A run that is under way is held by none.
     world.annotated("override-window", "all@3");
     world.run_to("2026-01-06T03:33:00Z");
     let refused = world.status().actions.last().unwrap();
     assert_eq!(refused.reason, "RunActive");
     world.run_to("2026-01-08T00:00:00Z");
+    assert_eq!(world.status().windows_overridden, [] as [&str; 0]);
     assert_eq!(world.cloud.runs.len(), 1);
     assert_eq!(world.condition("Ready"), "Unknown/WindowClosed");
+}
+
+#[test]
+fn a_run_that_is_not_made_takes_what_was_overridden_for_it_along() {
+    let mut world = cron("0 2 * * *", json!({"window": over()}));
+    world.windowed(
+        OPERATOR,
+        "sale",
+        freeze("2026-01-06T00:00:00Z", "2026-01-20T00:00:00Z"),
+    );
+    world.run_to("2026-01-06T03:00:00Z");
+    world.annotated("override-window", "spec.window@1");
+    world.run_to("2026-01-06T03:01:00Z");
+    assert_eq!(world.status().windows_overridden, ["spec.window"]);
+    world.annotated("cancel", "1");
+    world.run_to("2026-01-06T03:02:00Z");
+    assert_eq!(world.status().windows_overridden, [] as [&str; 0]);
+}
+
+fn over() -> Value {
+    json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"})
+}
+
+#[test]
+fn a_window_of_its_own_that_is_over_is_blamed_and_the_run_is_missed_after_a_day() {
+    let mut world = building(json!({"window": over()}));
+    world.windowed(
+        OPERATOR,
+        "sale",
+        freeze("2026-01-05T00:00:00Z", "2026-01-20T00:00:00Z"),
+    );
+    world.run_to("2026-01-05T13:00:00Z");
+    assert_eq!(world.condition("Stalled"), "True/NeverDue");
+    assert_eq!(
+        world.message("Ready"),
+        "spec.window never opens any more: change it"
+    );
+    world.run_to("2026-01-06T13:00:00Z");
+    assert_eq!(
+        world.condition("Succeeded"),
+        "False/StartingDeadlineExceeded"
+    );
 }
 
 #[test]

@@ -520,3 +520,62 @@ fn what_cannot_be_known_can_be_overridden_too() {
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
 }
+
+#[test]
+fn a_window_that_comes_later_holds_in_the_pause_after_the_first_batch_and_in_no_other() {
+    let spec = json!({"batches": 3, "suspensionPolicy": "SuspendFirstBatch", "approvedBatches": 2});
+    let mut world = script(spec);
+    world.run_until(HOUR, "started", |w| w.status().execution.is_some());
+    let freeze = world.span("Freeze", 0, HOUR);
+    let thaws = world.cloud.now + HOUR;
+    world.windowed(HERE, "sale", freeze);
+    world.run_to_state("BatchHeld");
+    assert_eq!(world.said(condition::PAUSED), "True WindowClosed");
+    assert_eq!(world.status().windows_not_holding, [] as [&str; 0]);
+    world.run_until(2 * HOUR, "second batch", |w| begun(w).len() == 2);
+    assert!(begun(&world)[1] >= thaws);
+    let later = world.span("Freeze", 0, HOUR);
+    world.windowed(HERE, "later", later);
+    world.pass();
+    assert_eq!(
+        world.status().windows_not_holding,
+        ["shop/later", "shop/sale"]
+    );
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+}
+
+#[test]
+fn of_windows_that_never_open_together_the_one_that_is_over_is_blamed() {
+    let world = script(json!({"batches": 1, "startingDeadlineSeconds": 3600}));
+    let over = world.span("Allow", -2 * HOUR, HOUR);
+    let mut own = written(world.clone(), &json!({"window": over.clone()}));
+    let freeze = own.span("Freeze", 0, 30 * MINUTE);
+    own.windowed(OPERATOR, "sale", freeze.clone());
+    own.run_for(10 * MINUTE);
+    assert_eq!(own.said(condition::STALLED), "True NeverDue");
+    assert_eq!(
+        own.ready(),
+        "spec.window (Allow of the test) never opens any more: write another one in a new object"
+    );
+    own.run_for(HOUR);
+    assert_eq!(
+        own.said(condition::SUCCEEDED),
+        "False StartingDeadlineExceeded"
+    );
+
+    let mut named = written(world, &json!({"windowRefs": ["nights"]}));
+    named.windowed(HERE, "nights", over);
+    named.windowed(OPERATOR, "sale", freeze);
+    named.run_for(10 * MINUTE);
+    assert_eq!(
+        named.ready(),
+        "MaintenanceWindow shop/nights (Allow of the test) never opens any more: change it"
+    );
+    // It names that window: its deadline runs.
+    named.run_for(HOUR);
+    assert_eq!(
+        named.said(condition::SUCCEEDED),
+        "False StartingDeadlineExceeded"
+    );
+}

@@ -247,7 +247,10 @@ pub(in crate::rollout) fn waits_for(
     pause: &Pause,
 ) -> WaitsFor {
     const PERSON: WaitsFor = WaitsFor::Person(Reason::BatchSuspended);
-    if !ctx.holds_batches(status) {
+    let holds = of_pause(ctx, status, (pause.id, pause.since.0), false);
+    // A window that came after the start holds in a pause that there is for a person.
+    let window = |hold: &Hold| matches!(hold, Hold::Window(_));
+    if !ctx.holds_batches(status) && !holds.iter().any(window) {
         return PERSON;
     }
     let stuck = match approval::obstacle(ctx, status, pause.id, None) {
@@ -257,7 +260,6 @@ pub(in crate::rollout) fn waits_for(
     };
     let record = approval::of_pause(status, pause.id);
     let refused = record.is_some_and(|record| record.answer == Some(ApproveAnswer::Refused));
-    let holds = of_pause(ctx, status, (pause.id, pause.since.0), false);
     if stuck || refused {
         return PERSON;
     }

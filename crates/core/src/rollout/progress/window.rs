@@ -31,7 +31,7 @@ pub(in crate::rollout) fn held(ctx: &Context<'_>, batches: &[BatchStatus]) -> Op
     if found.all.is_empty() {
         return None;
     }
-    let union = Union::new(&found.all);
+    let union = Union::of(found);
     let (now, takes) = (ctx.now(), takes(ctx, batches));
     let evaluation = union.at(now);
     let policy = ctx.spec.policy.windows.finish_by;
@@ -64,7 +64,8 @@ fn too_short(
     let fits = windows::next_fit(union.windows, until, takes.try_into().unwrap_or_default());
     let then = match fits {
         Some(fits) => format!("the next one that is long enough begins at {fits}"),
-        None => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
+        None if union.is_own() => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
+        None => "no later one is longer: make it longer".to_owned(),
     };
     Held {
         reason: Reason::WindowTooShort,
@@ -98,7 +99,7 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
     if found.all.is_empty() || found.unknown.is_some() {
         return None;
     }
-    let union = Union::new(&found.all);
+    let union = Union::of(found);
     let (now, takes) = (ctx.now(), takes(ctx, &[]));
     let evaluation = union.at(now);
     let open = match &evaluation.state {
@@ -150,7 +151,7 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
 pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<String> {
     let found = ctx.windows();
     let policy = &ctx.spec.policy;
-    let union = Union::new(&found.all);
+    let union = Union::of(found);
     // Where it scales meanwhile nothing is lost by the time between them.
     if found.is_empty() || policy.windows.finish_by == FinishBy::Off || policy.may_thaw() {
         return None;
@@ -213,7 +214,13 @@ pub(in crate::rollout) fn not_holding(
 ) -> Option<Vec<String>> {
     let each = ctx.spec.policy.suspension_policy == SuspensionPolicy::SuspendEachBatch;
     let begun = status.execution.is_some() && status.result.is_none();
-    if !begun || each || ctx.holds_batches(status) {
+    // In the pause after the first batch, which is for a person, they hold.
+    let first = ctx.spec.policy.suspension_policy == SuspensionPolicy::SuspendFirstBatch;
+    let ahead = status
+        .batches
+        .get(1)
+        .is_none_or(|batch| batch.start_time.is_none());
+    if !begun || each || first && ahead || ctx.holds_batches(status) {
         return Some(Vec::new());
     }
     let found = ctx.windows();
