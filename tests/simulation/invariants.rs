@@ -12,7 +12,7 @@ use ess_emulator::state::journal::Entry;
 use ess_emulator::state::model::{InstanceStatus, LifecycleState, Resources};
 use ess_rollout_core::identity;
 use ess_rollout_test_support::apiserver::{Change, ChangeKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::canaries;
@@ -449,9 +449,12 @@ fn runs_begin_in_their_windows(world: &World, roots: &[Value], changes: &[Change
         let tags = tags(root);
         let uid = tags[identity::TAG_UID].as_str();
         let asks = uid.and_then(|uid| Asks::of(object_of(changes, uid)?, changes));
-        let started = root["StartDate"].as_str().and_then(|s| s.parse().ok());
+        let started = root["StartDate"]
+            .as_str()
+            .and_then(|s| s.parse::<Timestamp>().ok());
         if let (Some(asks), Some(started)) = (asks, started)
-            && !asks.is_open(started)
+            // The clocks of the cloud count whole seconds.
+            && !asks.is_open(started + SignedDuration::from_secs(1))
         {
             let id = &root["ExecutionId"];
             world.violation(format!("{id} started at {started}, outside its window"));
