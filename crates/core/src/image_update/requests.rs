@@ -19,7 +19,7 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
         if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
-        if verb == Verb::OverrideWindow && ctx.lacks_tags() {
+        if verb == Verb::OverrideWindow && status.active.is_none() && ctx.lacks_tags() {
             // Which are for it is asked for, and then it is taken note of.
             continue;
         }
