@@ -51,7 +51,7 @@ pub struct ImageUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
     /// Windows that count no more for the object, as somebody asked for (`ess-rollout.io/override-window`): `spec.window`, or a
-    /// MaintenanceWindow by namespace and name. Until the run that they held has begun.
+    /// MaintenanceWindow by namespace and name. Until the run that they held has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 320)))]
     pub windows_overridden: Vec<String>,
