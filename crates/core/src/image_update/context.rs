@@ -1,27 +1,23 @@
 //! What every stage works with: the input, and all that is derived from it once.
 
-use std::cell::OnceCell;
 use std::ops::Deref;
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    HandledActions, ImageSource, ImageUpdateTaskSpec, ImageUpdateTaskStatus,
-    ScalingGroupRecordStatus, Verb,
+    ImageSource, ImageUpdateTaskSpec, ImageUpdateTaskStatus, ScalingGroupRecordStatus, Verb,
 };
 use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{Draft, Drafted, Input};
 use crate::identity::hash_value;
-use crate::task::ask::{SeenWindows, Target};
+use crate::task::ask::Target;
 use crate::task::decision::Next;
 use crate::task::ledger;
 use crate::task::object::{IMAGE_UPDATE_TASK, Object};
 use crate::task::observation::{Fact, Known, Missing, both};
-use crate::task::reason::Reason;
-use crate::task::requests::WindowTargets;
 use crate::task::waits::Waits;
-use crate::task::windows_of::{self, GroupTags, Own, Windows};
+use crate::task::windows_of::{Own, WindowsOf};
 
 /// How long a deletion waits for a run to end: as long as that of a rolling update by default.
 const DELETION_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -33,10 +29,8 @@ pub(super) struct Context<'a> {
     pub(super) spec: &'a ImageUpdateTaskSpec,
     /// Of what a run of this spec does.
     pub(super) hash: String,
-    /// The MaintenanceWindows that may be for it.
-    seen_windows: &'a SeenWindows,
-    /// What is made of them, once that is asked for.
-    windows: OnceCell<Windows>,
+    /// The windows that are for it.
+    pub(super) windows: WindowsOf<'a>,
 }
 
 impl<'a> Deref for Context<'a> {
@@ -86,12 +80,20 @@ impl<'a> Context<'a> {
             waits,
         );
         let (seen_windows, object) = both(input.observation.windows(), object)?;
+        let (task, status) = (input.task, input.task.status.as_ref());
+        let own = Own {
+            namespace: task.metadata.namespace.as_deref().unwrap_or_default(),
+            window: task.spec.window.as_ref(),
+            refs: &task.spec.window_refs,
+            is_rollback: false,
+            group: &task.spec.scaling_group_id,
+            overridden: status.map_or(&[], |status| &status.windows_overridden),
+        };
         Ok(Self {
             object,
             spec: &input.task.spec,
             hash: content_hash(&input.task.spec),
-            seen_windows,
-            windows: OnceCell::new(),
+            windows: WindowsOf::new(seen_windows, own, input.observation, input.now),
             input,
         })
     }
@@ -102,18 +104,9 @@ impl<'a> Context<'a> {
         source.filter(|_| self.spec.image_id.is_none())
     }
 
-    /// The windows that are for it.
-    pub(super) fn windows(&self) -> &Windows {
-        let found = || windows_of::of(self.seen_windows, &self.own_windows(), &self.tags().known());
-        self.windows.get_or_init(found)
-    }
-
     /// Asks for the tags of its group, if they say which windows are for it.
     pub(super) fn require_tags(&self) -> Known<()> {
-        match windows_of::take_tags(self.seen_windows, &self.own_windows()) {
-            true => self.tags().require(false),
-            false => Ok(()),
-        }
+        self.windows.require_tags(false)
     }
 
     /// Whether it is not known yet which windows are for it.
@@ -123,39 +116,8 @@ impl<'a> Context<'a> {
 
     /// Whether somebody asks for this, and that is not on record.
     pub(super) fn is_asked(&self, verb: Verb) -> bool {
-        let none = HandledActions::default();
         let status = self.input.task.status.as_ref();
-        let handled = status.map_or(&none, |status| &status.handled_actions);
-        ledger::new_requests(self.metadata, handled).any(|asked| asked == verb)
-    }
-
-    /// What those are called by that a request is to override.
-    pub(super) fn windows_named_by(
-        &self,
-        targets: &WindowTargets,
-    ) -> Result<Vec<String>, (Reason, String)> {
-        let own = self.own_windows();
-        windows_of::named_by(self.seen_windows, &own, self.windows(), targets)
-    }
-
-    fn own_windows(&self) -> Own<'_> {
-        let status = self.input.task.status.as_ref();
-        Own {
-            namespace: &self.namespace,
-            window: self.spec.window.as_ref(),
-            refs: &self.spec.window_refs,
-            is_rollback: false,
-            group: &self.group,
-            overridden: status.map_or(&[], |status| &status.windows_overridden),
-        }
-    }
-
-    fn tags(&self) -> GroupTags<'_> {
-        GroupTags {
-            observation: self.input.observation,
-            group: &self.group,
-            now: self.now(),
-        }
+        ledger::is_asked(self.metadata, status.map(|s| &s.handled_actions), verb)
     }
 
     /// The record with this task as holder. How the group was found and what is left to put back is

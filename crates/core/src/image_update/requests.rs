@@ -38,7 +38,7 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
                 }
                 let targets = requests::parse_override_window(value)
                     .map_err(|why| (Reason::Malformed, why))?;
-                overridden = ctx.windows_named_by(&targets)?;
+                overridden = ctx.windows.named_by(&targets)?;
                 Ok(())
             }),
             _ => Err((Reason::Unsupported, unsupported.into())),

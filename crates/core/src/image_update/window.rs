@@ -7,7 +7,7 @@ use crate::windows::State;
 
 /// Why no run may begin now.
 pub(super) fn held(ctx: &Context<'_>) -> Option<Held> {
-    let found = ctx.windows();
+    let found = ctx.windows.found();
     if let Some(unknown) = &found.unknown {
         return Some(Held::by_unknown(unknown, ctx.now()));
     }

@@ -1,11 +1,10 @@
 //! What every stage works with: the input, and all that is derived from it once.
 
-use std::cell::OnceCell;
 use std::ops::Deref;
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
-    HandledActions, Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Verb,
+    Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::ScalingGroup;
 use jiff::SignedDuration;
@@ -16,13 +15,13 @@ use super::scripts;
 use super::wanted::Wanted;
 use crate::identity;
 use crate::task::absence;
-use crate::task::ask::{SeenWindows, Target};
+use crate::task::ask::Target;
 use crate::task::decision::Settings;
 use crate::task::ledger;
 use crate::task::object::Object;
 use crate::task::observation::{Fact, Known, both};
 use crate::task::waits::Waits;
-use crate::task::windows_of::{self, GroupTags, Own, Windows};
+use crate::task::windows_of::{Own, Windows, WindowsOf};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -33,10 +32,8 @@ pub(super) struct Context<'a> {
     pub(super) undo: Option<Undo<'a>>,
     /// Of a task: the rollback that undoes it.
     pub(super) rolled_back_by: Option<&'a RollbackRef>,
-    /// The MaintenanceWindows that may be for it.
-    pub(super) seen_windows: &'a SeenWindows,
-    /// What is made of them, once that is asked for.
-    pub(super) windows: OnceCell<Windows>,
+    /// The windows that are for it, and what of it decides that.
+    pub(super) windows: WindowsOf<'a>,
     pub(super) update: Box<dyn UpdateKind + 'a>,
     /// Who wrote the object, and so knows which fields.
     pub(super) author: Author,
@@ -95,13 +92,20 @@ impl<'a> Context<'a> {
             Some(_) => Author::OfRollback,
             None => Author::OfTask,
         };
+        let own = Own {
+            namespace,
+            window: spec.policy.windows.window.as_ref(),
+            refs: &spec.policy.windows.window_refs,
+            is_rollback: wanted.undo.is_some(),
+            group: &spec.scaling_group_id,
+            overridden: status.map_or(&[], |status| &status.windows_overridden),
+        };
         Ok(Self {
             object,
             spec,
             undo: wanted.undo,
             rolled_back_by,
-            seen_windows,
-            windows: OnceCell::new(),
+            windows: WindowsOf::new(seen_windows, own, input.observation, input.now),
             spec_hash: scripts::spec_hash(spec, status, &texts, &written_hash),
             update: kind::of(spec, status, texts, author),
             author,
@@ -112,47 +116,20 @@ impl<'a> Context<'a> {
 
     /// The windows that are for it.
     pub(super) fn windows(&self) -> &Windows {
-        let found = || windows_of::of(self.seen_windows, &self.own_windows(), &self.tags().known());
-        self.windows.get_or_init(found)
+        self.windows.found()
     }
 
     /// Asks for the tags of its group, if they say which windows are for it.
     pub(super) fn require_tags(&self) -> Known<()> {
-        if !windows_of::take_tags(self.seen_windows, &self.own_windows()) {
-            return Ok(());
-        }
         let status = self.input.subject.status;
         let begun = status.is_some_and(|status| status.start.is_some());
-        self.tags().require(begun)
-    }
-
-    /// What of it decides which windows are for it.
-    pub(super) fn own_windows(&self) -> Own<'_> {
-        let (policy, status) = (&self.spec.policy.windows, self.input.subject.status);
-        Own {
-            namespace: &self.namespace,
-            window: policy.window.as_ref(),
-            refs: &policy.window_refs,
-            is_rollback: self.undo.is_some(),
-            group: &self.group,
-            overridden: status.map_or(&[], |status| &status.windows_overridden),
-        }
-    }
-
-    fn tags(&self) -> GroupTags<'_> {
-        GroupTags {
-            observation: self.input.observation,
-            group: &self.group,
-            now: self.now(),
-        }
+        self.windows.require_tags(begun)
     }
 
     /// Whether somebody asks for this, and that is not on record.
     pub(super) fn is_asked(&self, verb: Verb) -> bool {
-        let none = HandledActions::default();
-        let status = self.input.subject.status;
-        let handled = status.map_or(&none, |status| &status.handled_actions);
-        ledger::new_requests(self.metadata, handled).any(|asked| asked == verb)
+        let handled = self.input.subject.status.map(|s| &s.handled_actions);
+        ledger::is_asked(self.metadata, handled, verb)
     }
 
     /// Whether anything but a person may hold its batches in pauses that OOS makes for that: by its spec, or by windows that

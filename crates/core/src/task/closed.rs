@@ -119,7 +119,7 @@ impl<'w> Union<'w> {
         let guilty = self.guilty();
         let own = |window: &&Window| window.name() == FIELD;
         let named =
-            |window: &&Window| own(window) || self.named.contains(&window.name().to_owned());
+            |window: &&Window| own(window) || self.named.iter().any(|name| name == window.name());
         let fixed = self.is_fixed && guilty.iter().any(own);
         match (fixed, guilty.iter().all(own), guilty.iter().all(named)) {
             (true, true, _) => ("write another one in a new object", Mended::Never),

@@ -50,6 +50,16 @@ pub fn new_requests(metadata: &ObjectMeta, handled: &HandledActions) -> impl Ite
     new.map(|(verb, _)| verb)
 }
 
+/// Whether this is asked of an object and not on record.
+pub(crate) fn is_asked(
+    metadata: &ObjectMeta,
+    handled: Option<&HandledActions>,
+    verb: Verb,
+) -> bool {
+    let none = HandledActions::default();
+    new_requests(metadata, handled.unwrap_or(&none)).any(|asked| asked == verb)
+}
+
 /// Where a request comes from.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin<'a> {

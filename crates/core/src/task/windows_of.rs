@@ -1,5 +1,6 @@
 //! The windows that are for an object: the one in its spec, those that it names, those that select it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{self as api, MaintenanceWindowSpec, WindowSelector};
@@ -84,22 +85,77 @@ impl Own<'_> {
     }
 }
 
+/// The windows that are for an object, found once that is asked for.
+pub(crate) struct WindowsOf<'a> {
+    seen: &'a SeenWindows,
+    pub(crate) own: Own<'a>,
+    tags: GroupTags<'a>,
+    found: OnceCell<Windows>,
+}
+
+impl<'a> WindowsOf<'a> {
+    /// Of what was seen and observed by now.
+    pub(crate) fn new(
+        seen: &'a SeenWindows,
+        own: Own<'a>,
+        observation: &'a Observation,
+        now: Timestamp,
+    ) -> Self {
+        let group = own.group;
+        Self {
+            seen,
+            own,
+            tags: GroupTags {
+                observation,
+                group,
+                now,
+            },
+            found: OnceCell::new(),
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn found(&self) -> &Windows {
+        let found = || of(self.seen, &self.own, &self.tags.known());
+        self.found.get_or_init(found)
+    }
+
+    /// Asks for the tags of its group, if they say which windows are for it: see [`GroupTags::require`].
+    pub(crate) fn require_tags(&self, begun: bool) -> Known<()> {
+        match take_tags(self.seen, &self.own) {
+            true => self.tags.require(begun),
+            false => Ok(()),
+        }
+    }
+
+    /// What those are called by that a request is to override.
+    ///
+    /// # Errors
+    /// Which of them is not for the object, in a word and a sentence.
+    pub(crate) fn named_by(
+        &self,
+        targets: &WindowTargets,
+    ) -> Result<Vec<String>, (Reason, String)> {
+        named_by(self.seen, &self.own, self.found(), targets)
+    }
+}
+
 /// The tags of the object's scaling group, or why they are not known.
-pub(crate) type Tags<'a> = Result<&'a BTreeMap<String, String>, String>;
+type Tags<'a> = Result<&'a BTreeMap<String, String>, String>;
 
 /// How old the tags of a group may be in what has begun, in seconds.
 const TAGS_AGE: i64 = 600;
 
 /// The tags of a scaling group.
-pub(crate) struct GroupTags<'a> {
-    pub(crate) observation: &'a Observation,
-    pub(crate) group: &'a str,
-    pub(crate) now: Timestamp,
+struct GroupTags<'a> {
+    observation: &'a Observation,
+    group: &'a str,
+    now: Timestamp,
 }
 
 impl<'a> GroupTags<'a> {
     /// Asks for them. In what has `begun` they may be some minutes old, and what becomes of reading them is [`of`]'s to say.
-    pub(crate) fn require(&self, begun: bool) -> Known<()> {
+    fn require(&self, begun: bool) -> Known<()> {
         match begun {
             false => self.observation.scaling_group(self.group).map(|_| ()),
             true => match self.observation.recent(&self.query(), self.since()) {
@@ -122,7 +178,7 @@ impl<'a> GroupTags<'a> {
     }
 
     /// What is known of them.
-    pub(crate) fn known(&self) -> Tags<'a> {
+    fn known(&self) -> Tags<'a> {
         const NONE: &BTreeMap<String, String> = &BTreeMap::new();
         let group = match self.observation.scaling_group(self.group) {
             Err(Missing::Read(_)) => {
@@ -153,13 +209,13 @@ pub(crate) fn in_spec(written: Option<&api::Window>) -> Result<Option<Window>, I
 }
 
 /// Whether it takes the tags of the group to say which windows are for the object.
-pub(crate) fn take_tags(seen: &SeenWindows, own: &Own<'_>) -> bool {
+fn take_tags(seen: &SeenWindows, own: &Own<'_>) -> bool {
     let mut selecting = selecting(seen, own);
     selecting.any(|window| windows::asks_for_tags(selector(window)))
 }
 
 /// The windows that are for an object.
-pub(crate) fn of(seen: &SeenWindows, own: &Own<'_>, tags: &Tags<'_>) -> Windows {
+fn of(seen: &SeenWindows, own: &Own<'_>, tags: &Tags<'_>) -> Windows {
     let mut found = Windows::default();
     if own.window.is_some() && !own.is_overridden(FIELD) {
         found.called.push(FIELD.to_owned());
@@ -220,11 +276,8 @@ pub(crate) fn of(seen: &SeenWindows, own: &Own<'_>, tags: &Tags<'_>) -> Windows 
     found
 }
 
-/// What the windows are called by that a request is to override.
-///
-/// # Errors
-/// Which of them is not for the object, in a word and a sentence.
-pub(crate) fn named_by(
+/// See [`WindowsOf::named_by`].
+fn named_by(
     seen: &SeenWindows,
     own: &Own<'_>,
     found: &Windows,

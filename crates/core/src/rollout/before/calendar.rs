@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(600);
 
 /// What is wrong with the window as it is written.
 pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
-    if ctx.own_windows().is_overridden(windows_of::FIELD) {
+    if ctx.windows.own.is_overridden(windows_of::FIELD) {
         return None;
     }
     let invalid = windows_of::in_spec(ctx.spec.policy.windows.window.as_ref()).err()?;

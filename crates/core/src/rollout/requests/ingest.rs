@@ -12,7 +12,6 @@ use crate::rollout::progress::holds;
 use crate::task::ledger;
 use crate::task::reason::Reason;
 use crate::task::requests::{self, PauseTarget, VERBS};
-use crate::task::windows_of;
 
 /// How many requests may be open. With the settled ones they fit the bound on `status.actions`:
 /// a status that the schema refuses would end all progress.
@@ -132,13 +131,7 @@ fn accept(
         }
         Verb::OverrideWindow => {
             let targets = requests::parse_override_window(value).map_err(malformed)?;
-            windows_of::named_by(
-                ctx.seen_windows,
-                &ctx.own_windows(),
-                ctx.windows(),
-                &targets,
-            )
-            .map(Accepted::Windows)
+            ctx.windows.named_by(&targets).map(Accepted::Windows)
         }
     }
 }

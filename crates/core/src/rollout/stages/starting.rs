@@ -82,7 +82,7 @@ pub(super) fn intent(ctx: &Context<'_>, spec_hash: String, plan: &Plan) -> Start
         // Where one is overridden, those that come later hold it all the same.
         pauses_after_each_batch: ctx.spec.policy.holds_batches()
             || !ctx.windows().is_empty()
-            || !ctx.own_windows().overridden.is_empty(),
+            || !ctx.windows.own.overridden.is_empty(),
         ..start::intent(ctx.update.template(), token, spec_hash, ctx.now())
     }
 }
