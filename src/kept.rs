@@ -36,12 +36,14 @@ impl Sweeper {
         loop {
             // At once, too: a right that is missing is said then.
             tokio::select! {
-                () = self.sweep() => {}
+                biased;
                 () = shutdown.wait() => return,
+                () = self.sweep() => {}
             }
             tokio::select! {
-                () = self.clock.sleep(EVERY) => {}
+                biased;
                 () = shutdown.wait() => return,
+                () = self.clock.sleep(EVERY) => {}
             }
         }
     }

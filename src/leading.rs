@@ -93,8 +93,9 @@ impl Leading {
                 self.fence.led().await
             };
             let term = tokio::select! {
-                term = begins => term,
+                biased;
                 () = shutdown.wait() => return Ok(()),
+                term = begins => term,
             };
             self.serve_term(term, &mut shutdown).await?;
             if shutdown.requested() {
@@ -108,6 +109,7 @@ impl Leading {
         let mut parts: JoinSet<Ended> = JoinSet::new();
         self.begin(&mut parts, &until);
         let lost = tokio::select! {
+            biased;
             () = self.fence.lost(term) => true,
             () = shutdown.wait() => false,
             Some(ended) = parts.join_next() => return Err(unexpected(ended)),

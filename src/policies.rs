@@ -60,6 +60,7 @@ pub async fn watch(
             }
         };
         tokio::select! {
+            biased;
             () = shutdown.wait() => return,
             () = tokio::time::sleep(wait) => {}
         }

@@ -233,6 +233,7 @@ impl Poller {
             Ok(List { roots, nested })
         };
         tokio::select! {
+            biased;
             list = listed => list.map_err(|error: CloudError| Failed {
                 throttled: error.class == ErrorClass::Throttled,
                 message: error.to_string(),

@@ -108,8 +108,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut stopping = shutdown.clone();
     parts.spawn(async move {
         tokio::select! {
-            () = ready.wait() => {}
+            biased;
             () = stopping.wait() => return ("readiness", Ok(())),
+            () = ready.wait() => {}
         }
         tracing::info!("operator is ready");
         let written = match &ready_file {
@@ -124,6 +125,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     });
 
     let first = tokio::select! {
+        biased;
         signal = shutdown::signalled() => {
             tracing::info!(signal = signal?, "operator stops");
             Ok(())
@@ -169,10 +171,12 @@ impl Candidacy {
             tokio::spawn(async move {
                 // Whoever leads and cannot begin would keep the place from one that can.
                 tokio::select! {
-                    () = ready.wait() => {}
+                    biased;
                     () = shutdown.wait() => return elector,
+                    () = ready.wait() => {}
                 }
                 tokio::select! {
+                    biased;
                     () = elector.run(&mut shutdown) => {}
                     () = watching => {}
                 }

@@ -36,12 +36,14 @@ pub async fn watch(
         let outdated = trouble.is_some();
         readiness.fault(NAME, trouble);
         tokio::select! {
+            biased;
             () = shutdown.wait() => return,
             () = tokio::time::sleep(AGAIN), if outdated => {}
             () = schemas.suspected(), if !outdated => {
                 // Known from the refusal; the schema is read again once it can have changed.
                 readiness.fault(NAME, schemas.trouble());
                 tokio::select! {
+                    biased;
                     () = shutdown.wait() => return,
                     () = tokio::time::sleep(AGAIN) => {}
                 }

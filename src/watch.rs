@@ -208,8 +208,9 @@ async fn follow<K>(
     let mut events = std::pin::pin!(watcher(api, config).default_backoff());
     loop {
         let event = tokio::select! {
-            event = events.next() => event,
+            biased;
             () = shutdown.wait() => return,
+            event = events.next() => event,
         };
         match event {
             None => return,

@@ -267,13 +267,15 @@ impl Teller {
     pub async fn run(self, mut shutdown: Shutdown) {
         loop {
             let wait = tokio::select! {
-                wait = self.tell() => wait,
+                biased;
                 () = shutdown.wait() => return,
+                wait = self.tell() => wait,
             };
             tokio::select! {
+                biased;
+                () = shutdown.wait() => return,
                 () = self.clock.sleep(wait) => {}
                 () = self.windows.changed.notified() => {}
-                () = shutdown.wait() => return,
             }
         }
     }

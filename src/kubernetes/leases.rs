@@ -62,13 +62,14 @@ impl KubeLeases {
             let mut events = std::pin::pin!(events);
             loop {
                 tokio::select! {
+                    biased;
+                    () = shutdown.wait() => return,
                     event = events.next() => match event {
                         Some(Ok(_)) => changed.notify_one(),
                         // It is read every few seconds all the same.
                         Some(Err(error)) => tracing::debug!(error = chain(&error), "watch of the lease failed, trying again"),
                         None => return,
                     },
-                    () = shutdown.wait() => return,
                 }
             }
         }

@@ -24,6 +24,7 @@
 //! | `EVERY=1` | all that is tried at a boundary, as `make sweep` and every part asked for with `ONLY` do: without, a third of it |
 //! | `PAIRS=all` | after each call of which it is open whether it had its effect, each second fault at the next two requests |
 //! | `SEEDS=n`, `PROFILES=n` | how many schedules are drawn, and clouds |
+//! | `AGAIN=n` | one run of so many is run again: it has to be the same |
 //! | `ENOUGH=n` | no more is begun after so many broken runs |
 //! | `SCALE=n` | what n updates at once cost (see [`scale`]) and no more |
 //!

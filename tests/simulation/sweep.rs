@@ -154,7 +154,8 @@ fn the_same_again(done: &mut [Done]) -> usize {
     let held = done
         .iter()
         .filter(|done| done.outcome.violations.is_empty());
-    let some = held.step_by(AGAIN);
+    let every = set("AGAIN").and_then(|every| usize::try_from(every).ok());
+    let some = held.step_by(every.unwrap_or(AGAIN).max(1));
     let jobs: Vec<Job> = some.map(|done| Job::One(done.name.clone())).collect();
     let count = jobs.len();
     let again = workers::work(jobs);

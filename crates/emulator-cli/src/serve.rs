@@ -242,6 +242,7 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
 
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
+        biased;
         _ = terminate.recv() => {}
         result = tokio::signal::ctrl_c() => result.context("cannot wait for a signal")?,
         () = server.ended() => anyhow::bail!("a listener ended unexpectedly"),

@@ -38,6 +38,7 @@ impl Signals {
         runtime.spawn(async move {
             loop {
                 let number = tokio::select! {
+                    biased;
                     Some(()) = interrupt.recv() => SIGINT,
                     Some(()) = terminate.recv() => SIGTERM,
                     else => return,

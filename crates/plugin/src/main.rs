@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     ended(match runtime {
         Ok(runtime) => runtime.block_on(async {
             tokio::select! {
+                biased;
                 // Listened for before anything is done: until then the signal ends the process as it ends any.
                 biased;
                 _ = tokio::signal::ctrl_c() => Ok(End::Interrupted),

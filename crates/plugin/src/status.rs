@@ -49,6 +49,7 @@ pub async fn follow(found: &Found<'_>, verbose: bool, form: Option<Output>) -> R
             return Ok(end);
         }
         tokio::select! {
+            biased;
             change = changes.next() => match change? {
                 Change::Seen(object) => (shown, unseen) = (*object, None),
                 Change::Unseen(why) => unseen = Some(why),

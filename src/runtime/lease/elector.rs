@@ -94,9 +94,10 @@ impl<L: Leases> Elector<L> {
                 let stands = self.candidate.holding().is_none();
                 let at = if stands { at.min(read_at) } else { at };
                 tokio::select! {
+                    biased;
+                    () = shutdown.wait() => {}
                     () = sleep_until(at) => {}
                     () = self.leases.changed(), if stands => read_at = Instant::now(),
-                    () = shutdown.wait() => {}
                 }
             }
             self.publish();

@@ -113,6 +113,7 @@ impl Fence {
                 return;
             };
             tokio::select! {
+                biased;
                 changed = changes.changed() => drop(changed),
                 () = tokio::time::sleep_until(holding.deadline) => {}
             }

@@ -200,6 +200,7 @@ impl Shared {
                 None => changed.await,
                 Some(wait) => {
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep(wait) => {}
                         () = &mut changed => {}
                     }
@@ -230,6 +231,7 @@ impl Shared {
                 }
             };
             tokio::select! {
+                biased;
                 () = slept => {}
                 () = &mut changed => {}
                 () = &mut moved => {}
