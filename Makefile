@@ -30,13 +30,14 @@ demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 	KIND="$(KIND)" exec "$(target)/debug/examples/demo"
 
 # Most tests wait for programs most of the time, so more of them than there are cores run side by side. All run, whatever fails:
-# a run of CI tells of every failure at once.
+# a run of CI tells of every failure at once, and at its end in a few lines.
 test: ## run all tests: Rust, the chart with the real helm, the official Python SDK
 	@hack/need rust go python
 	@{ hack/control-plane && hack/control-plane helm && hack/control-plane kstatus && hack/control-plane prometheus && hack/sdk-tests prepare && { hack/earlier || [ $$? = 3 ]; }; } >/dev/null & tools=$$!; \
 	$(cargo) test --workspace --no-run; \
 	wait $$tools
-	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace --no-fail-fast
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace --no-fail-fast 2>&1 | \
+		tee "$(target)/test.log" || { hack/failures "$(target)/test.log"; exit 1; }
 	@hack/sdk-tests run "$(target)/debug/ess-emulator"
 
 # ONLY='scenario' or ONLY='scenario:12:after' runs a part; FAULTS='reads-null,hour-ahead' tries these at every boundary, and no others,
