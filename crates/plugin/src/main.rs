@@ -49,7 +49,6 @@ fn main() -> ExitCode {
             tokio::select! {
                 biased;
                 // Listened for before anything is done: until then the signal ends the process as it ends any.
-                biased;
                 _ = tokio::signal::ctrl_c() => Ok(End::Interrupted),
                 done = run(&cli) => done,
             }

@@ -6,11 +6,21 @@ use ess_rollout_api::v1alpha1::{
     condition,
 };
 use ess_rollout_core::task::ledger;
+use ess_rollout_core::task::reason::Reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::conditions::why;
 use crate::exit::End;
 use crate::kind::{Kind, Target};
+
+/// The reasons of conditions by which a window lets nothing begin: each goes where the windows are overridden.
+const WINDOWS: [Reason; 5] = [
+    Reason::WindowClosed,
+    Reason::NeverDue,
+    Reason::WindowTooShort,
+    Reason::WindowNotFound,
+    Reason::WindowUnreadable,
+];
 
 /// One update.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,19 +190,59 @@ impl Rollout {
     /// The commands that go on, where it waits for a person: any of them does.
     pub fn next_commands(&self) -> Vec<String> {
         let pause = self.status.pause.as_ref().filter(|_| self.is_paused());
-        let mut unread = ledger::new_requests(&self.metadata, &self.status.handled_actions);
-        if unread.next().is_some() {
+        if self.is_asked() {
             // Another one would be refused before that is read.
             return Vec::new();
         }
+        let by_window = self.is_held_by_window();
         let verbs: &[&str] = match pause.map(|pause| pause.kind) {
+            None | Some(PauseKind::Batch) if by_window && !self.waits_for_window() => {
+                &["override-window"]
+            }
             Some(PauseKind::Batch) if self.is_held_by_checks() => &["continue", "retry-gate"],
             Some(PauseKind::Batch) => &["continue"],
             Some(PauseKind::Failure) => &["retry", "skip"],
             Some(PauseKind::Approval | PauseKind::Unknown) | None => &[],
         };
+        verbs.iter().map(|verb| self.command(verb)).collect()
+    }
+
+    /// The command that has it wait no longer for a window that opens by itself.
+    pub fn command_not_to_wait(&self) -> Option<String> {
+        let waits = self.waits_for_window() && !self.is_asked();
+        waits.then(|| self.command("override-window"))
+    }
+
+    fn command(&self, verb: &str) -> String {
         let (name, namespace) = (self.argument(), self.namespace());
-        let command = |verb: &&str| format!("kubectl ess-rollout {verb} {name} -n {namespace}");
-        verbs.iter().map(command).collect()
+        format!("kubectl ess-rollout {verb} {name} -n {namespace}")
+    }
+
+    /// Whether it has a request that the operator has not read.
+    fn is_asked(&self) -> bool {
+        let mut unread = ledger::new_requests(&self.metadata, &self.status.handled_actions);
+        unread.next().is_some()
+    }
+
+    /// Whether a window lets its start or its next batch not begin, and nothing else does that.
+    fn is_held_by_window(&self) -> bool {
+        let status = &self.status;
+        let not_before = self.policy.windows.not_before.as_ref();
+        let blocked = status.start_blocked.as_ref();
+        let is_too_early =
+            not_before.is_some() && blocked.and_then(|b| b.held_until.as_ref()) == not_before;
+        let of = match status.execution {
+            Some(_) => condition::PAUSED,
+            None => condition::READY,
+        };
+        let mut conditions = status.conditions.iter();
+        let said = conditions.find(|condition| condition.type_ == of);
+        let by_window = said.is_some_and(|said| WINDOWS.iter().any(|of| of.word() == said.reason));
+        status.result.is_none() && by_window && !is_too_early
+    }
+
+    /// Whether it waits for nothing but a window that opens by itself.
+    fn waits_for_window(&self) -> bool {
+        self.is_held_by_window() && matches!(self.state(), "Pending" | "BatchHeld")
     }
 }

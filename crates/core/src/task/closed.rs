@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::WindowKind;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::reason::Reason;
 use super::windows_of::{FIELD, Unknown, Whose, Windows};
-use crate::windows::{self, Cause, Evaluation, Named, State, Window};
+use crate::windows::{self, Cause, Evaluation, Fit, Named, State, Window};
 
 /// How soon a group is read again whose tags could not be read.
 const TAGS_AGAIN: Duration = Duration::from_secs(60);
@@ -108,6 +108,15 @@ impl<'w> Union<'w> {
         windows::evaluate(self.windows, time)
     }
 
+    /// The first time, from this one on, at which they are open for so long.
+    pub(crate) fn fits(&self, takes: Duration, from: Timestamp) -> Fit {
+        windows::next_fit(
+            self.windows,
+            from,
+            takes.try_into().unwrap_or(SignedDuration::MAX),
+        )
+    }
+
     /// All of them, for people.
     pub(crate) fn named(&self) -> String {
         let named: Vec<String> = self.windows.iter().map(of_window).collect();
@@ -139,6 +148,15 @@ impl<'w> Union<'w> {
             State::Open { .. } => (None, None),
         };
         let Some(opens) = opens else {
+            if !evaluation.looked_through {
+                let time = evaluation.look_again;
+                return Held {
+                    reason: Reason::WindowClosed,
+                    message: format!("{} is closed until {time} at least", self.named()),
+                    until: Some(time),
+                    mended_by: None,
+                };
+            }
             let (cure, mended_by) = self.cure();
             let guilty: Vec<String> = self.guilty().into_iter().map(of_window).collect();
             let named = guilty.join(" and ");

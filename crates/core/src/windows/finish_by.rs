@@ -124,6 +124,7 @@ mod tests {
         Evaluation {
             state,
             look_again: until.unwrap_or(Timestamp::MAX),
+            looked_through: until.is_none(),
         }
     }
 
@@ -136,6 +137,7 @@ mod tests {
                 opened_by: None,
             },
             look_again: opens,
+            looked_through: false,
         }
     }
 

@@ -48,6 +48,9 @@ pub struct Evaluation {
     /// Until then it stays as it is. Always later than the time that was asked about, except at the end
     /// of time.
     pub look_again: Timestamp,
+    /// Whether that is the end of the four years that are looked at: a change that was not found by then
+    /// is none. Otherwise it was given up, as finding it takes too much work, and nothing follows from it.
+    pub looked_through: bool,
 }
 
 /// Open or closed.
@@ -117,26 +120,44 @@ pub fn evaluate<'a>(windows: impl IntoIterator<Item = &'a Window>, at: Timestamp
     Evaluation {
         state,
         look_again: time(stretch.end).unwrap_or(Timestamp::MAX),
+        looked_through: stretch.end >= horizon(at.as_second()),
     }
 }
 
-/// The first time, from this one on, at which these windows are open and stay so for this long. `None`:
-/// there is none in the next four years, or none that was found with a bounded amount of work.
+/// Where a time was looked for at which something fits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// From here on.
+    At(Timestamp),
+    /// There is none in the next four years.
+    Never,
+    /// None was found up to here with a bounded amount of work.
+    NotBefore(Timestamp),
+}
+
+/// The first time, from this one on, at which these windows are open and stay so for this long.
 pub fn next_fit<'a>(
     windows: impl IntoIterator<Item = &'a Window>,
     from: Timestamp,
     takes: SignedDuration,
-) -> Option<Timestamp> {
+) -> Fit {
     let mut sweep = Sweep::new(windows, from.as_second());
     let mut begins = from;
     loop {
         let stretch = sweep.stretch();
-        let end = time(stretch.end)?;
+        let Some(end) = time(stretch.end) else {
+            return Fit::Never;
+        };
         let open = matches!(stretch.first, Moment::Open { .. });
         if open && end.duration_since(begins) >= takes {
-            return Some(begins);
+            return Fit::At(begins);
         }
-        stretch.next?;
+        if stretch.next.is_none() {
+            return match stretch.end >= horizon(from.as_second()) {
+                true => Fit::Never,
+                false => Fit::NotBefore(end),
+            };
+        }
         begins = end;
     }
 }

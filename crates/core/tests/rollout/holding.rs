@@ -251,6 +251,34 @@ fn a_window_that_is_too_short_for_a_batch_starts_nothing_and_says_so() {
     assert_eq!(best_effort.state(), "Succeeded");
 }
 
+/// Whoever writes it on a Monday need not wait for Friday night to learn it.
+#[test]
+fn a_window_that_will_be_too_short_is_told_of_before_it_opens() {
+    let later = |finish: &str| {
+        let world = image(json!({}));
+        let window = open(&world, 100 * HOUR, 15 * MINUTE);
+        let mut world = written(world, &json!({"window": window, "finishBy": finish}));
+        world.pass();
+        world.pass();
+        world
+    };
+    let required = later("Required");
+    assert_eq!(required.state(), "Blocked");
+    assert_eq!(required.said(condition::STALLED), "True WindowTooShort");
+    let said = &required.condition(condition::READY).unwrap().message;
+    assert!(
+        said.contains("spec.window (weekly patch slot) is never open for the 16 min"),
+        "{said}"
+    );
+    assert!(said.contains("spec.finishBy to BestEffort"), "{said}");
+    assert_eq!(later("Off").state(), "Pending");
+    // Each day, and each time for less.
+    let daily = json!({"schedule": "0 3 * * *", "durationMinutes": 15, "timeZone": "UTC"});
+    let mut daily = written(image(json!({})), &json!({"window": daily}));
+    daily.run_to_state("Blocked");
+    assert_eq!(daily.said(condition::STALLED), "True WindowTooShort");
+}
+
 #[test]
 fn an_update_that_would_leave_its_group_frozen_until_next_week_does_not_begin() {
     // Of twenty minutes each day four batches of four minutes fit, and five do not.
@@ -273,6 +301,16 @@ fn an_update_that_would_leave_its_group_frozen_until_next_week_does_not_begin() 
     let said = &too_long.condition(condition::READY).unwrap().message;
     assert!(said.contains("spec.maxFrozenSeconds"), "{said}");
     assert!(too_long.cloud.sent.is_empty());
+    // A plan says it before the window is open.
+    let later = json!({"schedule": "13 23 * * *", "durationMinutes": 20, "timeZone": "UTC"});
+    let mut later = world(6, json!({"window": later, "desiredState": "Plan"}));
+    later.run_for(MINUTE);
+    assert_eq!(later.said(condition::PREFLIGHT), "False WindowTooShort");
+    let said = &later.condition(condition::PREFLIGHT).unwrap().message;
+    assert!(
+        said.contains("ends at 2023-11-14T23:33:00Z, and 5 of 6 batches"),
+        "{said}"
+    );
     for (batches, more) in [
         (4, json!({})),
         (6, json!({"maxFrozenSeconds": 100_000})),
@@ -326,7 +364,7 @@ fn it_begins_no_earlier_than_it_is_told_to() {
 
 #[test]
 fn a_plan_says_when_it_would_begin() {
-    let world = script(json!({"desiredState": "Plan", "batches": 4}));
+    let world = script(json!({"desiredState": "Plan", "batches": 2}));
     let window = open(&world, HOUR, 10 * MINUTE);
     let mut world = written(world, &json!({"window": window}));
     world.run_to_state("Planned");
@@ -337,8 +375,14 @@ fn a_plan_says_when_it_would_begin() {
         .clone();
     assert!(said.contains("opens at"), "{said}");
     world.run_for(HOUR + 2 * MINUTE);
+    assert_eq!(world.state(), "Planned");
     let said = &world.condition(condition::PREFLIGHT).unwrap().message;
-    assert!(said.contains("2 of 4 batches"), "{said}");
+    assert!(said.contains("2 of 2 batches"), "{said}");
+    // The second one may not be over by then, and what may begin no more it would never get.
+    world.run_for(5 * MINUTE);
+    assert_eq!(world.state(), "Blocked");
+    let said = &world.condition(condition::PREFLIGHT).unwrap().message;
+    assert!(said.contains("after that none begins any more"), "{said}");
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use ess_rollout_core::ask::SeenWindow;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::builders::script;
+use crate::builders::{image, script};
 use crate::gating::asked;
 use crate::holding::{begun, over, written};
 use crate::rolling_back::{finished_image, rollback, started};
@@ -411,7 +411,7 @@ fn a_rollback_passes_over_windows_that_merely_select_it_and_says_so() {
 
 #[test]
 fn a_plan_says_what_all_windows_together_let_begin() {
-    let mut world = script(json!({"desiredState": "Plan", "batches": 4}));
+    let mut world = script(json!({"desiredState": "Plan", "batches": 2}));
     let span = world.span("Allow", HOUR, 10 * MINUTE);
     world.windowed(HERE, "nights", span);
     world.run_to_state("Planned");
@@ -430,13 +430,52 @@ fn a_plan_says_what_all_windows_together_let_begin() {
     world.run_for(HOUR + 2 * MINUTE);
     let said = preflight(&world);
     assert!(
-        said.contains("MaintenanceWindow shop/nights (Allow of the test) ends at"),
+        said.contains("MaintenanceWindow shop/nights (Allow of the test) is open until"),
         "{said}"
     );
-    assert!(said.contains("2 of 4 batches"), "{said}");
+    assert!(said.contains("2 of 2 batches"), "{said}");
     world.windowed(OPERATOR, "weekly", unreadable());
     world.run_until(10 * MINUTE, "Blocked", |w| w.state() == "Blocked");
     assert_eq!(world.said(condition::STALLED), "True WindowUnreadable");
+}
+
+#[test]
+fn of_two_windows_the_one_is_waited_for_that_is_long_enough() {
+    let mut world = image(json!({"batches": 2}));
+    let (short, long) = (
+        world.span("Allow", HOUR, 10 * MINUTE),
+        world.span("Allow", 3 * HOUR, 2 * HOUR),
+    );
+    let opens = world.cloud.now + 3 * HOUR;
+    world.windowed(HERE, "short", short);
+    world.windowed(HERE, "long", long);
+    // Nothing begins in the first one, so that nothing stands still until the second.
+    world.run_for(30 * MINUTE);
+    assert_eq!(world.said(condition::READY), "Unknown WindowClosed");
+    world.run_for(HOUR);
+    assert_eq!(world.state(), "Pending");
+    world.run_until(10 * HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    assert!(begun(&world)[0] >= opens);
+}
+
+#[test]
+fn a_plan_says_that_no_window_will_be_long_enough() {
+    let mut world = image(json!({"desiredState": "Plan"}));
+    let short = world.span("Allow", HOUR, 10 * MINUTE);
+    world.windowed(HERE, "short", short);
+    world.run_for(HOUR / 2);
+    let said = world
+        .condition(condition::PREFLIGHT)
+        .unwrap()
+        .message
+        .clone();
+    assert!(
+        said.contains(
+            "MaintenanceWindow shop/short (Allow of the test) is never open for the 16 min"
+        ),
+        "{said}"
+    );
 }
 
 #[test]

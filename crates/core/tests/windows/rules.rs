@@ -1,6 +1,8 @@
 //! What is open when, rule by rule.
 
-use ess_rollout_core::windows::{Cause, Named, State, Window, evaluate, is_never_due, next_fit};
+use ess_rollout_core::windows::{
+    Cause, Fit, Named, State, Window, evaluate, is_never_due, next_fit,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -275,6 +277,7 @@ fn a_schedule_that_has_no_date_is_known_as_one() {
     let found = evaluate([&never], now);
     assert!(!found.is_open());
     assert_eq!(found.look_again, at("2030-11-28T00:00:00Z"));
+    assert!(found.looked_through);
 }
 
 #[test]
@@ -285,10 +288,10 @@ fn a_batch_that_takes_long_is_told_when_a_window_is_long_enough() {
     ];
     let friday = at("2026-11-27T22:10:00Z");
     let fit = |minutes| next_fit(&set, friday, SignedDuration::from_mins(minutes));
-    assert_eq!(fit(50), Some(friday));
-    assert_eq!(fit(51), Some(at("2026-11-28T22:00:00Z")));
-    assert_eq!(fit(240), Some(at("2026-11-28T22:00:00Z")));
-    assert_eq!(fit(241), None);
+    assert_eq!(fit(50), Fit::At(friday));
+    assert_eq!(fit(51), Fit::At(at("2026-11-28T22:00:00Z")));
+    assert_eq!(fit(240), Fit::At(at("2026-11-28T22:00:00Z")));
+    assert_eq!(fit(241), Fit::Never);
 }
 
 #[test]

@@ -145,6 +145,9 @@ fn head(page: &mut Page, rollout: &Rollout) {
         page.lines.push(format!("  {said} {next}"));
         said = "      or:";
     }
+    if let Some(command) = rollout.command_not_to_wait() {
+        page.lines.push(format!("  not to wait for it: {command}"));
+    }
     ended(page, rollout);
 }
 

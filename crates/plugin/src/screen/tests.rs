@@ -294,6 +294,62 @@ fn one_that_goes_on_by_itself_waits_for_nobody() {
 }
 
 #[test]
+fn whoever_waits_for_a_window_is_told_how_not_to() {
+    let task = |state: &str, reason: &str, more: &Value| {
+        let mut task = failing();
+        let status = &mut task["status"];
+        status["state"] = state.into();
+        let kind = match more["execution"] {
+            Value::Null => "Ready",
+            _ => "Paused",
+        };
+        status["conditions"] = json!([{
+            "type": kind, "status": "True", "reason": reason, "message": "m", "lastTransitionTime": at(3, 0),
+        }]);
+        for name in ["pause", "execution", "startBlocked"] {
+            status[name] = more[name].clone();
+        }
+        task["spec"]["notBefore"] = at(9, 0).into();
+        rollout(task)
+    };
+    let pause = json!({"id": 1, "kind": "Batch", "since": at(3, 0)});
+    let execution =
+        json!({"id": "exec-1", "status": "Waiting", "templateName": "T", "templateVersion": "v1"});
+    let paused = json!({"pause": pause, "execution": execution});
+    let command = "kubectl ess-rollout override-window web-2026-11 -n shop".to_owned();
+    for (state, reason, more, to_go_on, not_to_wait) in [
+        ("Pending", "WindowClosed", json!({}), false, true),
+        ("Blocked", "NeverDue", json!({}), true, false),
+        ("Blocked", "GroupNotFound", json!({}), false, false),
+        ("BatchHeld", "WindowClosed", paused.clone(), false, true),
+        ("BatchHeld", "Soaking", paused.clone(), false, false),
+        ("BatchSuspended", "NeverDue", paused.clone(), true, false),
+        // No window has anything to do with that.
+        (
+            "Pending",
+            "WindowClosed",
+            json!({"startBlocked": {"heldUntil": at(9, 0)}}),
+            false,
+            false,
+        ),
+    ] {
+        let of = task(state, reason, &more);
+        let (next, instead) = (of.next_commands(), of.command_not_to_wait());
+        assert_eq!(
+            next.contains(&command),
+            to_go_on,
+            "{state} {reason}: {next:?}"
+        );
+        assert_eq!(instead.is_some(), not_to_wait, "{state} {reason}");
+        let shown = super::rollout::screen(&of, now(), style(100)).join("\n");
+        assert_eq!(shown.contains(&command), to_go_on || not_to_wait, "{shown}");
+        // It would not let go.
+        let goes_on = next.iter().any(|next| next.contains(" continue "));
+        assert!(!goes_on, "{next:?}");
+    }
+}
+
+#[test]
 fn a_pause_that_was_answered_is_none() {
     let is_paused = |task: &Value| rollout(task.clone()).is_paused();
     let mut task = failing();

@@ -14,7 +14,7 @@ use crate::rollout::decision::Event;
 use crate::task::closed::{Held, Union, of};
 use crate::task::reason::Reason;
 use crate::task::windows_of::{KIND, Whose};
-use crate::windows::{self, Begin, Cause, Evaluation, Hold, State};
+use crate::windows::{self, Begin, Cause, Evaluation, Fit, Hold, State};
 
 /// How long a group may stand still between two times at which a window opens, in seconds, unless the spec says.
 const FROZEN_BETWEEN: i32 = 3600;
@@ -39,7 +39,11 @@ pub(in crate::rollout) fn held(ctx: &Context<'_>, batches: &[BatchStatus]) -> Op
         return None;
     };
     Some(match hold {
-        Hold::Closed { opens } => union.closed(&evaluation, opens),
+        Hold::Closed { opens } => match opens.and_then(|from| never_fits(ctx, &union, takes, from))
+        {
+            Some(held) => held,
+            None => union.closed(&evaluation, opens),
+        },
         // The time that was asked about is the present.
         Hold::Over => Held {
             reason: Reason::WindowClosed,
@@ -61,11 +65,11 @@ fn too_short(
     until: Timestamp,
 ) -> Held {
     let minutes = takes.as_secs().div_ceil(60);
-    let fits = windows::next_fit(union.windows, until, takes.try_into().unwrap_or_default());
+    let fits = union.fits(takes, until);
     let then = match fits {
-        Some(fits) => format!("the next one that is long enough begins at {fits}"),
-        None if union.is_own() => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
-        None => "no later one is longer: make it longer".to_owned(),
+        Fit::At(fits) => format!("the next one that is long enough begins at {fits}"),
+        Fit::NotBefore(time) => format!("none that is long enough was found until {time}"),
+        Fit::Never => format!("no later one is longer: {}", longer(union)),
     };
     Held {
         reason: Reason::WindowTooShort,
@@ -73,8 +77,44 @@ fn too_short(
             "{}, and a batch may take {minutes} min with what comes after it; {then}",
             ends(union, evaluation, until)
         ),
-        until: fits,
-        mended_by: fits.is_none().then(|| union.cure().1),
+        until: match fits {
+            Fit::At(time) | Fit::NotBefore(time) => Some(time),
+            Fit::Never => None,
+        },
+        mended_by: (fits == Fit::Never).then(|| union.cure().1),
+    }
+}
+
+/// Why a batch never begins, where none of the times at which the windows are open, from this one on, is long enough for it: said
+/// while they are closed, as it is no use to wait.
+fn never_fits(
+    ctx: &Context<'_>,
+    union: &Union<'_>,
+    takes: Duration,
+    from: Timestamp,
+) -> Option<Held> {
+    let required = ctx.spec.policy.windows.finish_by == FinishBy::Required;
+    if !required || union.fits(takes, from) != Fit::Never {
+        return None;
+    }
+    let minutes = takes.as_secs().div_ceil(60);
+    Some(Held {
+        reason: Reason::WindowTooShort,
+        message: format!(
+            "{} is never open for the {minutes} min that a batch may take with what comes after it: {}",
+            union.named(),
+            longer(union)
+        ),
+        until: None,
+        mended_by: Some(union.cure().1),
+    })
+}
+
+/// What to do about windows of which none is long enough.
+fn longer(union: &Union<'_>) -> &'static str {
+    match union.is_own() {
+        true => "make it longer, or set spec.finishBy to BestEffort, in a new object",
+        false => "make it longer",
     }
 }
 
@@ -111,9 +151,11 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
             }
         }
         State::Closed { opens, .. } => {
-            return Some(match (opens, union.closed(&evaluation, *opens).message) {
-                (Some(opens), _) => format!("{} opens at {opens}", union.opened(&evaluation)),
-                (None, message) => message,
+            let never = opens.and_then(|from| never_fits(ctx, &union, takes, from));
+            return Some(match (never, opens) {
+                (Some(never), _) => never.message,
+                (None, Some(opens)) => format!("{} opens at {opens}", union.opened(&evaluation)),
+                (None, None) => union.closed(&evaluation, None).message,
             });
         }
     };
@@ -146,8 +188,8 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
     ))
 }
 
-/// Why it does not begin although its windows are open: it does not fit into the time until they close, and until they open again the
-/// group would stand still for longer than it may.
+/// Why it does not begin when its windows are open, be it now or once they are: it does not fit into the time until they close, and
+/// until they open again the group would stand still for longer than it may.
 pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<String> {
     let found = ctx.windows();
     let policy = &ctx.spec.policy;
@@ -156,8 +198,20 @@ pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> O
     if found.is_empty() || policy.windows.finish_by == FinishBy::Off || policy.may_thaw() {
         return None;
     }
-    let (now, takes) = (ctx.now(), takes(ctx, &[]));
-    let evaluation = union.at(now);
+    let takes = takes(ctx, &[]);
+    let may_begin = |from| match policy.windows.finish_by {
+        FinishBy::Required => match union.fits(takes, from) {
+            Fit::At(time) | Fit::NotBefore(time) => Some(time),
+            Fit::Never => None,
+        },
+        FinishBy::BestEffort | FinishBy::Off => match union.at(from).state {
+            State::Open { .. } => Some(from),
+            State::Closed { opens, .. } => opens,
+        },
+    };
+    // Where it never may, that is what is said.
+    let begins = may_begin(ctx.now())?;
+    let evaluation = union.at(begins);
     let State::Open {
         until: Some(until), ..
     } = evaluation.state
@@ -165,29 +219,30 @@ pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> O
         return None;
     };
     let all = u32::try_from(batches).unwrap_or_default();
-    let fit = windows::batches_that_fit(&evaluation, now, takes, all);
+    let fit = windows::batches_that_fit(&evaluation, begins, takes, all);
     // One more begins before the end where it may run past it.
     let begin = fit + u32::from(policy.windows.finish_by == FinishBy::BestEffort);
     if begin >= all {
         return None;
     }
     let most = policy.max_frozen_seconds.unwrap_or(FROZEN_BETWEEN);
-    let opens = match union.at(until).state {
-        State::Closed { opens, .. } => opens,
-        State::Open { .. } => return None,
-    };
-    let gap = opens.map(|opens| opens.duration_since(until).as_secs());
+    let next = may_begin(until);
+    let gap = next.map(|next| next.duration_since(until).as_secs());
     if gap.is_some_and(|gap| gap <= i64::from(most)) {
         return None;
     }
     let minutes = takes.as_secs().div_ceil(60);
-    let then = match (opens, gap) {
-        (Some(opens), Some(gap)) => format!(
-            "the next time that it opens is {opens}, and until then the group would not scale, which may last {most} s (spec.maxFrozenSeconds): make the window longer, the batches fewer, or set spec.maxFrozenSeconds to {gap} or more"
+    let then = match (next, gap) {
+        (Some(next), Some(gap)) => format!(
+            "the next batch may begin at {next}, and until then the group would not scale, which may last {most} s (spec.maxFrozenSeconds): make the window longer, the batches fewer, or set spec.maxFrozenSeconds to {gap} or more"
         ),
-        _ => "it does not open again: make it longer, or the batches fewer".to_owned(),
+        _ => "after that none begins any more: make it longer, or the batches fewer".to_owned(),
     };
     let ends = ends(&union, &evaluation, until);
+    let ends = match begins > ctx.now() {
+        true => format!("it may begin at {begins}; {ends}"),
+        false => ends,
+    };
     Some(format!(
         "{ends}, and {fit} of {all} batches of about {minutes} min each fit into it; {then}, in a new object"
     ))
