@@ -321,6 +321,80 @@ fn an_instance_that_scales_in_during_the_last_soak_is_no_doubt() {
     assert_eq!(gate.checks[0].verdict, Verdict::Pass, "{gate:?}");
 }
 
+/// What ESS says of the weight is deprecated: the load balancers are asked who gets requests.
+#[test]
+fn an_update_that_asks_for_no_check_is_verified_by_its_load_balancers_too() {
+    let unhealthy: Change<'_> = &|world, id| is_found(world, id, ServerHealth::Unhealthy);
+    let without_weight: Change<'_> = &|world, id| {
+        world.cloud.weights.insert(id.to_owned(), 0);
+    };
+    let not_attached: Change<'_> = &|world, id| {
+        world.cloud.not_attached.insert(id.to_owned());
+    };
+    for of in all() {
+        let mut well = unasked(&of);
+        well.run_until(HOUR, "at rest", World::at_rest);
+        assert_eq!(well.said(condition::VERIFIED), "True AsReported", "{of}");
+        for (change, found) in [
+            (unhealthy, "is unhealthy in"),
+            (without_weight, "has the weight 0 in"),
+            (not_attached, "is not in"),
+        ] {
+            for (gets_well, verified) in [(true, "True AsReported"), (false, "False Different")] {
+                let mut world = unasked(&of);
+                let id = world.cloud.instances[0].id.clone();
+                change(&mut world, &id);
+                world.run_until(HOUR, found, |world| {
+                    let ready = world.condition(condition::READY);
+                    ready.is_some_and(|ready| ready.message.contains(&format!("{id} {found} {of}")))
+                });
+                world.run_for(MINUTE);
+                if gets_well {
+                    world.cloud.not_normal.clear();
+                    world.cloud.weights.clear();
+                    world.cloud.not_attached.clear();
+                }
+                world.run_until(2 * MINUTE, "at rest", World::at_rest);
+                assert_eq!(world.state(), "Succeeded");
+                assert_eq!(world.said(condition::VERIFIED), verified, "{of} {found}");
+            }
+        }
+    }
+}
+
+/// An update without a check whose group is attached to this, with its first batch begun.
+fn unasked(of: &ServerGroup) -> World {
+    let mut world = script(json!({"batches": 2}));
+    world.cloud.group.as_mut().unwrap().server_groups = vec![of.clone()];
+    world.run_until(HOUR, "a batch", |world| !first(world).is_empty());
+    world
+}
+
+#[test]
+fn what_no_load_balancer_tells_is_said_and_holds_nothing_up() {
+    let refused: Change<'_> = &|world, _| {
+        let denied = ("BackendServers", ErrorClass::Denied);
+        world.cloud.broken.extend([denied]);
+    };
+    let unchecked: Change<'_> = &|world, _| world.cloud.checked = false;
+    for (change, why) in [
+        (refused, "BackendServers gave no answer: Denied"),
+        (unchecked, "nothing checks the servers of"),
+    ] {
+        let mut world = unasked(&alb());
+        change(&mut world, "");
+        world.run_until(HOUR, "the end", |world| world.status().result.is_some());
+        world.run_until(MINUTE, "at rest", World::at_rest);
+        assert_eq!(world.said(condition::VERIFIED), "True AsReported", "{why}");
+        let said = &world.condition(condition::VERIFIED).unwrap().message;
+        assert!(
+            said.contains("what load balancers have of it is not known"),
+            "{said}"
+        );
+        assert!(said.contains(why), "{said}");
+    }
+}
+
 /// The last batch has no pause, and its instances are looked at before the update is called Verified.
 #[test]
 fn an_update_whose_last_instances_are_unhealthy_is_not_verified() {

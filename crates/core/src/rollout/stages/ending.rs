@@ -178,6 +178,14 @@ fn checked(
         AtEnd::Passed => as_read,
         AtEnd::Failed(why) => (Value::False, Reason::GateFailed, but(&why)),
         AtEnd::Unclear(why) => (Value::Unknown, Reason::GateInconclusive, but(&why)),
+        AtEnd::NotServing(why) => (Value::False, Reason::Different, but(&why)),
+        AtEnd::NotTold(why) => {
+            let but = format!(
+                "{}; what load balancers have of it is not known: {why}",
+                verdict.message
+            );
+            (verdict.status, verdict.reason, but)
+        }
         AtEnd::Wait { until, next, said } => {
             return Ok(Err(watch(ctx, status, (until, next), &said)));
         }
@@ -191,7 +199,11 @@ fn soak(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
     }
     Ok(match last::look(ctx, status)? {
         AtEnd::Wait { until, next, said } => Some(watch(ctx, status, (until, next), &said)),
-        AtEnd::Passed | AtEnd::Failed(_) | AtEnd::Unclear(_) => None,
+        AtEnd::Passed
+        | AtEnd::Failed(_)
+        | AtEnd::Unclear(_)
+        | AtEnd::NotServing(_)
+        | AtEnd::NotTold(_) => None,
     })
 }
 

@@ -75,6 +75,83 @@ fn since(ctx: &Context<'_>, gates: &Gates, back: Timestamp, whose: Whose) -> Kno
     Ok(found(judge(server_groups, &instances, &answers, over)))
 }
 
+/// What they say of all that was updated, after the last batch, where no check of the spec asks for it.
+pub(super) enum Serving {
+    /// Each of them has requests sent to it.
+    Yes,
+    /// One has not, and why.
+    No(String),
+    /// That cannot be told, and why.
+    Unknown {
+        /// A sentence without its end.
+        why: String,
+        /// Whether that may be another thing in a moment.
+        passes: bool,
+    },
+}
+
+/// Whether the group is attached to a load balancer that can be asked.
+pub(super) fn is_attached(ctx: &Context<'_>) -> Known<bool> {
+    let group = ctx.scaling_group()?;
+    let attached = group.map_or(&[][..], |group| &group.server_groups);
+    Ok(attached.iter().any(|of| servers_of(of).is_some()))
+}
+
+/// As it is shown.
+pub(super) fn found_of(serving: &Serving) -> Vec<Found> {
+    found(match serving {
+        Serving::Yes => (Verdict::Pass, String::new()),
+        Serving::No(why) | Serving::Unknown { why, .. } => (Verdict::Inconclusive, why.clone()),
+    })
+}
+
+/// Whether what was updated serves, as the load balancers have it: the weight that ESS tells of is deprecated, and zero or nothing
+/// where it is told of no more (DescribeScalingInstances).
+pub(super) fn serving(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    ended: Timestamp,
+) -> Known<Serving> {
+    let group = ctx.scaling_group()?;
+    let attached = group.map_or(&[][..], |group| &group.server_groups);
+    // Of others nobody can be asked.
+    let all = attached.iter().filter(|of| servers_of(of).is_some());
+    let all: Vec<ServerGroup> = all.cloned().collect();
+    let gates = Gates::default();
+    let (mut answers, since) = (Answers::default(), slot(ctx, &gates).max(ended));
+    ask(ctx, &mut answers, &all, since)?;
+    if let Some(Unusable(why)) = answers.refused() {
+        let passes = false;
+        return Ok(Serving::Unknown { why, passes });
+    }
+    let instances = match Whose::of_all_batches(status).ids(ctx, &mut answers, since)? {
+        Ok(instances) => instances,
+        Err((_, why)) => return Ok(Serving::Unknown { why, passes: true }),
+    };
+    let (mut out, mut unknown) = (Vec::new(), None);
+    for of in &all {
+        let doubts = match doubts(of, &instances, &answers) {
+            Ok(doubts) => doubts,
+            Err((_, why)) => {
+                unknown = Some((why, true));
+                continue;
+            }
+        };
+        for doubt in doubts {
+            match doubt {
+                Doubt::Unhealthy(what) | Doubt::Out(what) => out.push(what),
+                Doubt::NotYetChecked(what) => unknown = Some((what, true)),
+                Doubt::Unclear(what) => unknown = unknown.or(Some((what, false))),
+            }
+        }
+    }
+    Ok(match (out.is_empty(), unknown) {
+        (false, _) => Serving::No(named(&out, NAMED)),
+        (true, Some((why, passes))) => Serving::Unknown { why, passes },
+        (true, None) => Serving::Yes,
+    })
+}
+
 /// For how long an instance may be unhealthy after its batch, if that is asked.
 pub(super) fn grace(gates: &Gates) -> Option<SignedDuration> {
     let grace = gates.load_balancer.as_ref()?.grace_period_seconds;
@@ -238,9 +315,12 @@ fn told_of<'a>(
     Ok(found)
 }
 
-/// How an instance is found in a server group, in words; `None`: healthy.
+/// How an instance that is not found healthy in a server group is found there, in words.
 enum Doubt {
     Unhealthy(String),
+    /// It gets no requests there.
+    Out(String),
+    NotYetChecked(String),
     Unclear(String),
 }
 
@@ -263,7 +343,9 @@ fn judge(
                 for doubt in doubts {
                     match doubt {
                         Doubt::Unhealthy(what) => unhealthy.push(what),
-                        Doubt::Unclear(what) => unclear.push(what),
+                        Doubt::Out(what) | Doubt::NotYetChecked(what) | Doubt::Unclear(what) => {
+                            unclear.push(what);
+                        }
                     }
                 }
             }
@@ -309,11 +391,10 @@ fn doubts(
                 .filter(|told| Some(told.group.as_str()) == group);
             let ours: Vec<&HealthOfGroup> = ours.collect();
             if ours.is_empty() || ours.iter().any(|told| !told.checked) {
+                let out = instances.iter().filter_map(|id| out(of, id, servers));
                 let why = format!("nothing checks the servers of {of}");
-                return Ok(match instances.is_empty() {
-                    true => Vec::new(),
-                    false => vec![Doubt::Unclear(why)],
-                });
+                let unclear = (!instances.is_empty()).then_some(Doubt::Unclear(why));
+                return Ok(out.chain(unclear).collect());
             }
             ours.into_iter().flat_map(|told| &told.not_normal).collect()
         }
@@ -328,10 +409,10 @@ fn doubt(
     servers: &[BackendServer],
     rows: &[&HealthOfServer],
 ) -> Option<Doubt> {
-    let unclear = |what: &str| Some(Doubt::Unclear(format!("{id} {what} {of}")));
+    let says = |what: &str| format!("{id} {what} {of}");
     let mut rows = rows.iter().filter(|row| row.server == id).peekable();
     let is_told_of = rows.peek().is_some();
-    let mut not_checked = None;
+    let mut unclear = None;
     for row in rows {
         match &row.health {
             ServerHealth::Normal => {}
@@ -345,33 +426,29 @@ fn doubt(
                 )));
             }
             ServerHealth::NotChecked | ServerHealth::Initial | ServerHealth::Unavailable => {
-                not_checked = Some("is not checked yet in".to_owned());
+                unclear = Some(Doubt::NotYetChecked(says("is not checked yet in")));
             }
-            ServerHealth::Unused => not_checked = Some("gets no requests in".to_owned()),
+            ServerHealth::Unused => unclear = Some(Doubt::Unclear(says("gets no requests in"))),
             ServerHealth::Unknown(word) => {
-                not_checked = Some(format!("is in a state that is not known ({word}) in"));
+                let what = format!("is in a state that is not known ({word}) in");
+                unclear = Some(Doubt::Unclear(says(&what)));
             }
         }
     }
-    let own: Vec<&BackendServer> = servers
-        .iter()
-        .filter(|server| server.server == id)
-        .collect();
-    if own.is_empty() {
-        return unclear("is not in");
-    }
-    if own.iter().any(|server| server.weight == 0) {
-        return unclear("has the weight 0 in");
-    }
-    if own.iter().any(|server| !server.available) {
-        return unclear("is being added to, or removed from,");
-    }
-    if let Some(what) = not_checked {
-        return unclear(&what);
-    }
     // CLB tells of every server that a listener checks.
-    match clb(of).is_some() && !is_told_of {
-        true => unclear("is checked by no listener in"),
-        false => None,
-    }
+    let unchecked = clb(of).is_some() && !is_told_of;
+    let unchecked = unchecked.then(|| Doubt::Unclear(says("is checked by no listener in")));
+    out(of, id, servers).or(unclear).or(unchecked)
+}
+
+/// Why no request is sent to an instance, whatever its health.
+fn out(of: &ServerGroup, id: &str, servers: &[BackendServer]) -> Option<Doubt> {
+    let mut own = servers.iter().filter(|server| server.server == id);
+    let what = match own.clone().next() {
+        None => "is not in",
+        Some(_) if own.clone().any(|server| server.weight == 0) => "has the weight 0 in",
+        Some(_) if own.any(|server| !server.available) => "is being added to, or removed from,",
+        Some(_) => return None,
+    };
+    Some(Doubt::Out(format!("{id} {what} {of}")))
 }

@@ -1,10 +1,13 @@
 //! The checks after the last batch: the group is put back by then, and nothing is left to be held but the verdict, the condition
 //! `Verified`, and whoever has the group next.
 
-use ess_rollout_api::v1alpha1::{GateStatus, Gates, RollingUpdateTaskStatus, Verdict};
+use ess_rollout_api::v1alpha1::{
+    GateStatus, Gates, LoadBalancerGate, RollingUpdateTaskStatus, Verdict,
+};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::balancers::Serving;
 use super::check::{self, next_slot};
 use super::{alarms, balancers, metrics, webhooks};
 use crate::rollout::context::Context;
@@ -27,6 +30,10 @@ pub(in crate::rollout) enum AtEnd {
     Failed(String),
     /// One came to nothing, and why.
     Unclear(String),
+    /// Nobody asked for them, and what was updated gets no requests all the same, and why.
+    NotServing(String),
+    /// Nobody asked for them, and whether what was updated gets requests is not known, and why.
+    NotTold(String),
 }
 
 fn final_soak(gates: &Gates) -> SignedDuration {
@@ -57,18 +64,49 @@ pub(in crate::rollout) fn look(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
 ) -> Known<AtEnd> {
-    let Some(gates) = asked(ctx) else {
+    let gates = asked(ctx);
+    if gates.is_none() && !balancers::is_attached(ctx)? {
         return Ok(AtEnd::Passed);
-    };
+    }
     let id = last_pause(status);
     let before = status.gate.take();
     let before = before.filter(|gate| gate.pause_id == id && gate.since.is_some());
     let mut gate = before.unwrap_or_else(|| super::new(id));
     let since = gate.since.get_or_insert_with(|| Time(ctx.now())).clone();
-    let answer = made(ctx, gates, status, &mut gate, &since);
+    let answer = match gates {
+        Some(gates) => made(ctx, gates, status, &mut gate, &since),
+        None => unasked(ctx, status, &mut gate, &since),
+    };
     // What has been waited for is kept while something is read.
     status.gate = Some(gate);
     answer
+}
+
+/// What is looked at where nothing is asked for after the last batch: an update is not verified by what only ESS and OOS say of it.
+fn unasked(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    gate: &mut GateStatus,
+    since: &Time,
+) -> Known<AtEnd> {
+    let serving = balancers::serving(ctx, status, since.0)?;
+    let found = balancers::found_of(&serving);
+    check::show(ctx, gate, &found);
+    let (why, passes) = match &serving {
+        Serving::Yes => return Ok(AtEnd::Passed),
+        Serving::No(why) => (why.clone(), true),
+        Serving::Unknown { why, passes } => (why.clone(), *passes),
+    };
+    let until = since.0 + SignedDuration::from_secs(LoadBalancerGate::GRACE_PERIOD.into());
+    if passes && ctx.now() < until {
+        let next = next_slot(ctx, &Gates::default()).min(until);
+        let said = format!("loadBalancer: {why}");
+        return Ok(AtEnd::Wait { until, next, said });
+    }
+    Ok(match serving {
+        Serving::No(_) => AtEnd::NotServing(why),
+        _ => AtEnd::NotTold(why),
+    })
 }
 
 fn made(
