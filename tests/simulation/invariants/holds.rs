@@ -11,7 +11,7 @@ use ess_rollout_test_support::apiserver::{Change, ChangeKind};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::nested_executions;
+use super::{nested_executions, roots};
 use crate::world::{NAMESPACE, World};
 
 /// What is decided in time may be called so much later: within it a call takes effect or never.
@@ -172,19 +172,13 @@ impl<'c> Asks<'c> {
         unwell.map(|(id, alarm)| (id.clone(), alarm.updated))
     }
 
-    /// Whether the load balancers are asked, and find this instance, the last to be updated, unhealthy from its update on.
+    /// Whether the load balancers are asked between batches, and find this instance, the last to be updated, unhealthy from its update
+    /// on.
     pub fn finds_unhealthy(&self, world: &World, instance: &str) -> bool {
         let gates = self.policy.gates.as_ref();
         let asks = gates.is_some_and(|gates| gates.load_balancer.is_some());
-        let cloud = world.cloud();
-        let rules = cloud.world.backend_health.list();
-        let mut rules = rules.into_iter();
-        asks && rules.any(|rule| {
-            rule.instance.as_deref() == Some(instance)
-                && rule.attempt == Some(1)
-                && rule.for_seconds.is_none()
-                && rule.status == BackendStatus::Abnormal
-        })
+        // In a second execution it is not the first time that it is back.
+        asks && roots(world).len() == 1 && is_unhealthy_for_good(world, instance)
     }
 
     /// By how many seconds a batch had not been in service for long enough.
@@ -198,4 +192,16 @@ impl<'c> Asks<'c> {
         // The clocks of the cloud count whole seconds.
         (short > 1).then_some(short)
     }
+}
+
+/// Whether the load balancers find this instance unhealthy from its update on.
+pub fn is_unhealthy_for_good(world: &World, instance: &str) -> bool {
+    let cloud = world.cloud();
+    let mut rules = cloud.world.backend_health.list().into_iter();
+    rules.any(|rule| {
+        rule.instance.as_deref() == Some(instance)
+            && rule.attempt == Some(1)
+            && rule.for_seconds.is_none()
+            && rule.status == BackendStatus::Abnormal
+    })
 }

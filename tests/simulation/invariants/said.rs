@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ess_emulator::state::model::{InstanceSource, InstanceStatus, LifecycleState, Resources};
 use serde_json::Value;
 
-use super::holds::Asks;
+use super::holds::is_unhealthy_for_good;
 use super::{is_final, roots};
+use crate::fault::Fault;
 use crate::world::{NAMESPACE, PERSON, World};
 
 /// The object that a write of a status is about, as it is now; `None`: the path is that of something else.
@@ -38,13 +39,11 @@ pub fn after_write(world: &World, path: &str, before: Option<&Value>) {
     let mut wrong = Vec::new();
     if says(&object, "Verified") {
         wrong.extend(verified(&object, &resources));
-        let asks = Asks::of(&object, &[]);
         let updated = instances(&object).filter(|(_, how)| *how == "Succeeded");
-        let unhealthy = |id: &str| {
-            asks.as_ref()
-                .is_some_and(|asks| asks.finds_unhealthy(world, id))
-        };
-        let unhealthy = updated.filter(|(id, _)| unhealthy(id));
+        // One that is updated once more may be healthy since.
+        let once = roots(world).len() == 1;
+        let unhealthy = updated.filter(|(id, _)| once && is_unhealthy_for_good(world, id));
+        let unhealthy = unhealthy.filter(|_| asks_load_balancers(world, &object));
         wrong.extend(
             unhealthy.map(|(id, _)| format!("Verified, while {id} is unhealthy ever since")),
         );
@@ -90,10 +89,29 @@ fn resumed(world: &World, object: &Value, before: Option<&Value>) {
     }
 }
 
+/// Whether `Verified` says what load balancers have of it.
+fn asks_load_balancers(world: &World, object: &Value) -> bool {
+    // Nobody waits for what is deleted.
+    if !object["metadata"]["deletionTimestamp"].is_null() {
+        return false;
+    }
+    let said = condition(object, "Verified").and_then(|verified| verified["message"].as_str());
+    let told = said.is_none_or(|said| !said.contains("what load balancers have of it"));
+    // ALB and NLB tell of nobody but who is not well: who is left out of the one answer is taken to be. Where the spec does not ask for
+    // them, a group that is shown with none that is known is taken to have none.
+    let asked = !object["spec"]["gates"]["loadBalancer"].is_null();
+    let hides = |fault: Fault| fault == Fault::Omitted || !asked && fault == Fault::ReadsUnknown;
+    (asked || told) && !world.gate.has_met(hides)
+}
+
 fn says(object: &Value, kind: &str) -> bool {
+    condition(object, kind).is_some_and(|condition| condition["status"] == "True")
+}
+
+fn condition<'o>(object: &'o Value, kind: &str) -> Option<&'o Value> {
     let conditions = object["status"]["conditions"].as_array();
     let mut all = conditions.into_iter().flatten();
-    all.any(|c| c["type"] == kind && c["status"] == "True")
+    all.find(|condition| condition["type"] == kind)
 }
 
 /// What an image update, or the rollback of one, brings.

@@ -302,6 +302,10 @@ fn balanced() -> Vec<Scenario> {
         unhealthy.clone(),
         json!({"forSeconds": 60, "loadBalancer": "lb-web"}),
     );
+    let last_for_a_while = with(
+        unhealthy.clone(),
+        json!({"forSeconds": 60, "instance": "i-web-04"}),
+    );
     vec![
         Scenario::new("balanced", script("web", gates(json!({}))))
             .cloud(attached(json!([for_a_minute])))
@@ -325,6 +329,16 @@ fn balanced() -> Vec<Scenario> {
         )
         .cloud(attached(json!([unhealthy])))
         .ends("web", &["Cancelled"]),
+        // No check is asked for.
+        Scenario::new("balanced-unasked", script("web", json!({"batches": 2})))
+            .cloud(attached(json!([last_for_a_while])))
+            .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "balanced-unasked-and-unhealthy",
+            image("web", json!({"batches": 2})),
+        )
+        .cloud(attached(json!([unhealthy])))
+        .ends("web", &["Succeeded"]),
     ]
 }
 

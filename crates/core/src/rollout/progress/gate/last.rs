@@ -98,7 +98,7 @@ fn unasked(
         Serving::Unknown { why, passes } => (why.clone(), *passes),
     };
     let until = since.0 + SignedDuration::from_secs(LoadBalancerGate::GRACE_PERIOD.into());
-    if passes && ctx.now() < until {
+    if passes && until > ctx.now() {
         let next = next_slot(ctx, &Gates::default()).min(until);
         let said = format!("loadBalancer: {why}");
         return Ok(AtEnd::Wait { until, next, said });
