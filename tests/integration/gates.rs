@@ -191,3 +191,105 @@ async fn load_balancers_that_may_not_be_read_are_said_before_anything_begins() {
         assert_eq!(scene.starts().await, 0);
     }
 }
+
+/// What befalls the calls of a check in a pause, and what it comes to: doubt holds, and is nobody's guilt.
+async fn in_doubt(scene: &Scene, (service, action): (&str, &str), none: &str) {
+    scene
+        .until("web-v2", "a check that passes", |task| {
+            task["status"]["gate"]["checks"][0]["verdict"] == "Pass"
+        })
+        .await;
+    let refused = |status: u16, code: &str| json!({"kind": "error", "status": status, "code": code, "message": "as the test says"});
+    let unanswered = |code: &str| format!("{action} gave no answer: {code}");
+    for (effect, verdict, said) in [
+        (
+            json!({"kind": "deny"}),
+            "Inconclusive",
+            unanswered("Forbidden.RAM"),
+        ),
+        (
+            refused(401, "InvalidSecurityToken.Expired"),
+            "Inconclusive",
+            unanswered("InvalidSecurityToken.Expired"),
+        ),
+        (
+            refused(503, "ServiceUnavailable"),
+            "Inconclusive",
+            unanswered("ServiceUnavailable"),
+        ),
+        (
+            json!({"kind": "throttle"}),
+            "Inconclusive",
+            // It is asked again as soon as it may be, and nothing new is said until then.
+            unanswered(""),
+        ),
+        // Later than the operator waits for any call.
+        (
+            json!({"kind": "delay", "millis": 4000}),
+            "Inconclusive",
+            unanswered(""),
+        ),
+        (json!({"kind": "omit"}), "Inconclusive", none.to_owned()),
+        // Slow, and an answer.
+        (
+            json!({"kind": "delay", "millis": 500}),
+            "Pass",
+            String::new(),
+        ),
+    ] {
+        let fault = json!({"service": service, "action": action, "count": 0, "effect": effect});
+        let id = scene.emulator.add_fault(&fault).await.unwrap();
+        let what = format!("{verdict} by {effect}");
+        let kind = &effect["kind"];
+        let met = async || {
+            let calls = scene.emulator.calls().await.unwrap();
+            calls
+                .iter()
+                .any(|call| call["fault"] == *kind && call["action"] == action)
+                .then_some(())
+        };
+        scene.eventually(&what, met).await;
+        let task = scene
+            .until("web-v2", &what, |task| {
+                let check = &task["status"]["gate"]["checks"][0];
+                let message = check["message"].as_str().unwrap_or_default();
+                check["verdict"] == verdict && message.contains(&said)
+            })
+            .await;
+        assert_eq!(task["status"]["state"], "BatchHeld", "{what}");
+        assert!(task["status"]["gate"]["verdict"].is_null(), "{what}");
+        let gone = format!("faults/{id}");
+        scene.emulator.delete(&gone).await.unwrap();
+    }
+    assert_eq!(scene.notifications("Approve").await, 0);
+}
+
+/// Checks in a pause that a soak keeps for longer than the test takes.
+fn in_a_soak(gates: Value) -> Value {
+    gated(with(gates, json!({"soakSeconds": 900})))
+}
+
+#[tokio::test]
+async fn whatever_befalls_the_calls_about_alarms_is_doubt() {
+    let scene = Scene::with_fixture(watched(json!([]))).await;
+    let gates = json!({"alarms": {"ruleIds": ["web-errors"]}});
+    scene.create("web-v2", in_a_soak(gates)).await;
+    in_doubt(&scene, ("CMS", "DescribeMetricRuleList"), "web-errors").await;
+}
+
+#[tokio::test]
+async fn whatever_befalls_the_calls_about_health_is_doubt() {
+    let scene = Scene::with_fixture(attached(json!([]))).await;
+    let gates = json!({"loadBalancer": {}});
+    scene.create("web-v2", in_a_soak(gates)).await;
+    let health = ("SLB", "DescribeHealthStatus");
+    in_doubt(&scene, health, "is checked by no listener in").await;
+}
+
+#[tokio::test]
+async fn whatever_befalls_the_calls_about_weights_is_doubt() {
+    let scene = Scene::with_fixture(attached(json!([]))).await;
+    let gates = json!({"loadBalancer": {}});
+    scene.create("web-v2", in_a_soak(gates)).await;
+    in_doubt(&scene, ("ALB", "ListServerGroupServers"), "is not in").await;
+}

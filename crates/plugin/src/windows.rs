@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use ess_rollout_api::v1alpha1::{MaintenanceWindow, MaintenanceWindowStatus, condition};
+use ess_rollout_core::task::reason::Reason;
 use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -63,7 +64,10 @@ pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
     }
     let held = held(cluster, scope, &place).await?;
     let now = Timestamp::now();
-    let rows: Vec<Row> = windows.iter().map(|w| row(args, w, &held, now)).collect();
+    let rows: Vec<Row> = windows
+        .iter()
+        .map(|w| row(args.all_namespaces, w, &held, now))
+        .collect();
     let mut header = vec!["NAME", "KIND", "OPEN", "NEXT", "IN", "HOLDS", "REASON"];
     if args.all_namespaces {
         header.insert(0, "NAMESPACE");
@@ -101,12 +105,14 @@ fn names(said: &str, namespace: &str, name: &str) -> bool {
     })
 }
 
-fn row(args: &WindowsArgs, window: &MaintenanceWindow, held: &[String], now: Timestamp) -> Row {
+fn row(all_namespaces: bool, window: &MaintenanceWindow, held: &[String], now: Timestamp) -> Row {
     let none = MaintenanceWindowStatus::default();
     let status = window.status.as_ref().unwrap_or(&none);
     let (namespace, name) = (window.namespace().unwrap_or_default(), window.name_any());
     let (mood, open) = match status.open {
         Some(true) => (Mood::Good, "yes"),
+        // It will not open any more.
+        Some(false) if is_never_due(status) => (Mood::Bad, "never"),
         Some(false) => (Mood::Waiting, "no"),
         // The operator has not seen it yet.
         None if status.conditions.is_empty() => (Mood::Moving, "?"),
@@ -123,7 +129,7 @@ fn row(args: &WindowsArgs, window: &MaintenanceWindow, held: &[String], now: Tim
         holds.count().to_string(),
         status.reason.clone().unwrap_or_default(),
     ];
-    if args.all_namespaces {
+    if all_namespaces {
         cells.insert(0, namespace);
     }
     Row {
@@ -132,9 +138,35 @@ fn row(args: &WindowsArgs, window: &MaintenanceWindow, held: &[String], now: Tim
     }
 }
 
+fn is_never_due(status: &MaintenanceWindowStatus) -> bool {
+    let ready = conditions::condition(&status.conditions, condition::READY);
+    ready.is_some_and(|ready| ready.reason == Reason::NeverDue.word())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_that_does_not_open_any_more_is_told_from_one_that_is_closed() {
+        let window = |open: bool, reason: &str| -> MaintenanceWindow {
+            let condition = json!({"type": "Ready", "status": "True", "reason": reason, "message": "m",
+                "lastTransitionTime": "2026-11-01T00:00:00Z"});
+            let window = json!({
+                "apiVersion": "ess-rollout.io/v1alpha1", "kind": "MaintenanceWindow",
+                "metadata": {"name": "nights", "namespace": "shop"},
+                "spec": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"},
+                "status": {"open": open, "conditions": [condition]},
+            });
+            serde_json::from_value(window).unwrap()
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let shown = |open, reason| row(false, &window(open, reason), &[], now).cells[2].clone();
+        assert_eq!(shown(false, "NeverDue"), "never");
+        assert_eq!(shown(false, "Scheduled"), "no");
+        // A Freeze that is over holds nothing.
+        assert_eq!(shown(true, "NeverDue"), "yes");
+    }
 
     #[test]
     fn a_window_holds_who_is_told_of_it_by_its_whole_name() {

@@ -36,9 +36,7 @@ fn annotation(data: &[u8]) {
     let said = [
         requests::parse_continue(value).err(),
         requests::parse_targets(value).err().map(why),
-        requests::parse_cancel(value).err(),
-        requests::parse_run_now(value).err(),
-        requests::parse_retry_gate(value).err(),
+        requests::parse_whole(value).err(),
         requests::parse_override_window(value).err(),
     ];
     for said in said.into_iter().flatten() {

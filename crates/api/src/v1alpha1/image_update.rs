@@ -146,7 +146,10 @@ pub struct ImageUpdateTaskSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 5),
-        inner(length(min = 1, max = 253)),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+        ),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub window_refs: Vec<String>,

@@ -86,6 +86,7 @@ impl<'a> Context<'a> {
             window: task.spec.window.as_ref(),
             refs: &task.spec.window_refs,
             is_rollback: false,
+            is_fixed: false,
             group: &task.spec.scaling_group_id,
             overridden: status.map_or(&[], |status| &status.windows_overridden),
         };

@@ -16,7 +16,7 @@ use super::requests::{self, RUN_NOW_REJECTED};
 use super::{Draft, Drafted, ahead, idle, lost_status, starting, waiting, window};
 use crate::identity;
 use crate::task::absence::IMAGE_UPDATE_TEMPLATE;
-use crate::task::closed::{Held, Mended};
+use crate::task::closed::{Held, LOOK};
 use crate::task::decision::{Next, Work};
 use crate::task::display::Value;
 use crate::task::observation::{Known, Missing};
@@ -27,9 +27,6 @@ use crate::task::{ledger, step, turn};
 
 /// How often a task looks whether its turn has come, should nothing tell.
 const RECHECK: Duration = Duration::from_secs(60);
-
-/// A clock may jump: the time is looked at this often while a window is closed, which costs no call of the cloud.
-const LOOK: Duration = Duration::from_secs(600);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if let Some(forgotten) = lost_status::of_holder(ctx, &status)? {
@@ -151,15 +148,11 @@ fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 
 /// The run that is due waits.
 fn wait_for_window(ctx: &Context<'_>, mut status: Draft, held: &Held) -> Drafted {
-    let message = format!("{}; nothing is taken until then", held.message);
-    let problem = match held.until {
-        Some(_) => Problem::wait(held.reason, message),
-        None => Problem::blocked(held.reason, held.message.clone()),
-    };
+    let problem = held.problem();
     let left = held.until.map(|until| ctx.waits().left(until));
     let wait = ctx.within(&status, left.map_or(LOOK, |left| left.min(LOOK)));
     // Of a window that merely selects it whoever wrote it need not know: its time does not run.
-    let passes = problem.passes || held.mended_by == Some(Mended::BySelecting);
+    let passes = problem.passes || !problem.counts;
     // Looked at when it opens, or is changed, and not the less often the longer it lasts.
     waiting::blocked(ctx, &mut status, passes, wait);
     refuse(ctx, status, &problem, wait)

@@ -81,7 +81,7 @@ pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTas
 }
 
 fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Judged {
-    requests::parse_cancel(value).map_err(|why| (Reason::Malformed, why))?;
+    requests::parse_whole(value).map_err(|why| (Reason::Malformed, why))?;
     match &status.active {
         Some(run) if run.end.is_some() => Err((
             Reason::RunFinished,
@@ -92,7 +92,7 @@ fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Judged {
 }
 
 fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str) -> Judged {
-    requests::parse_run_now(value).map_err(|why| (Reason::Malformed, why))?;
+    requests::parse_whole(value).map_err(|why| (Reason::Malformed, why))?;
     if let Some(run) = &status.active
         && ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid
     {

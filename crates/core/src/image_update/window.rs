@@ -11,7 +11,7 @@ pub(super) fn held(ctx: &Context<'_>) -> Option<Held> {
     if let Some(unknown) = &found.unknown {
         return Some(Held::by_unknown(unknown, ctx.now()));
     }
-    let union = Union::of_changing(found);
+    let union = Union::of(found);
     let evaluation = union.at(ctx.now());
     match evaluation.state {
         State::Open { .. } => None,

@@ -97,6 +97,7 @@ impl<'a> Context<'a> {
             window: spec.policy.windows.window.as_ref(),
             refs: &spec.policy.windows.window_refs,
             is_rollback: wanted.undo.is_some(),
+            is_fixed: true,
             group: &spec.scaling_group_id,
             overridden: status.map_or(&[], |status| &status.windows_overridden),
         };

@@ -5,12 +5,16 @@ use std::time::Duration;
 use ess_rollout_api::v1alpha1::WindowKind;
 use jiff::{SignedDuration, Timestamp};
 
+use super::problem::Problem;
 use super::reason::Reason;
 use super::windows_of::{FIELD, Unknown, Whose, Windows};
 use crate::windows::{self, Cause, Evaluation, Fit, Named, State, Window};
 
 /// How soon a group is read again whose tags could not be read.
 const TAGS_AGAIN: Duration = Duration::from_secs(60);
+
+/// A clock may jump: the time is looked at this often, which costs no call of the cloud.
+pub(crate) const LOOK: Duration = Duration::from_secs(600);
 
 /// Why something may not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,21 @@ pub(crate) enum Mended {
 }
 
 impl Held {
+    /// What stands against a start: the time, or what somebody has to change. What is wrong with a window of which whoever wrote the
+    /// object need not know is not counted against its deadline.
+    pub(crate) fn problem(&self) -> Problem {
+        match self.until {
+            Some(_) => {
+                let message = format!("{}; nothing is taken until then", self.message);
+                Problem::wait(self.reason, message)
+            }
+            None => Problem {
+                counts: self.mended_by != Some(Mended::BySelecting),
+                ..Problem::blocked(self.reason, self.message.clone())
+            },
+        }
+    }
+
     /// As it is not known what a window says.
     pub(crate) fn by_unknown(unknown: &Unknown, now: Timestamp) -> Self {
         Self {
@@ -67,15 +86,7 @@ impl<'w> Union<'w> {
         Self {
             windows: &found.all,
             named: &found.named,
-            is_fixed: true,
-        }
-    }
-
-    /// Of all that are for an object whose spec may be changed.
-    pub(crate) fn of_changing(found: &'w Windows) -> Self {
-        Self {
-            is_fixed: false,
-            ..Self::of(found)
+            is_fixed: found.is_fixed,
         }
     }
 

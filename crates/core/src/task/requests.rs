@@ -177,27 +177,11 @@ fn parse_instance(item: &str) -> Result<InstanceTarget, String> {
     })
 }
 
-/// Reads the value of `cancel`: `<nonce>`.
+/// Reads the value of a request that is for the whole object, `cancel`, `run-now` or `retry-gate`: `<nonce>`.
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn parse_cancel(value: &str) -> Result<(), String> {
-    check_nonce(bounded(value)?)
-}
-
-/// Reads the value of `run-now`: `<nonce>`.
-///
-/// # Errors
-/// A sentence for the user.
-pub fn parse_run_now(value: &str) -> Result<(), String> {
-    check_nonce(bounded(value)?)
-}
-
-/// Reads the value of `retry-gate`: `<nonce>`.
-///
-/// # Errors
-/// A sentence for the user.
-pub fn parse_retry_gate(value: &str) -> Result<(), String> {
+pub fn parse_whole(value: &str) -> Result<(), String> {
     check_nonce(bounded(value)?)
 }
 
@@ -252,9 +236,7 @@ pub fn check(verb: Verb, value: &str) -> Result<(), String> {
             Ok(_) => Ok(()),
             Err(InstancesError::Malformed(why) | InstancesError::TooManyTargets(why)) => Err(why),
         },
-        Verb::Cancel => parse_cancel(value),
-        Verb::RunNow => parse_run_now(value),
-        Verb::RetryGate => parse_retry_gate(value),
+        Verb::Cancel | Verb::RunNow | Verb::RetryGate => parse_whole(value),
         Verb::OverrideWindow => parse_override_window(value).map(|_| ()),
     }
 }
@@ -410,7 +392,7 @@ mod tests {
         fn no_value_makes_the_grammar_panic(value in ".{0,200}") {
             let _ = parse_continue(&value);
             let _ = parse_targets(&value);
-            let _ = parse_cancel(&value);
+            let _ = parse_whole(&value);
             let _ = parse_override_window(&value);
         }
     }

@@ -30,8 +30,12 @@ pub(crate) struct Windows {
     pub(crate) named: Vec<String>,
     /// What all that are for it are called by, readable or not: [`FIELD`], namespace and name.
     pub(crate) called: Vec<String>,
+    /// What those of them are called by that are there and cannot be read.
+    pub(crate) unreadable: Vec<String>,
     /// Of a rollback: those that select it, which hold none.
     pub(crate) passed_over: Vec<Window>,
+    /// Whether the windows in the spec, and those that it names, stay as they were written.
+    pub(crate) is_fixed: bool,
 }
 
 impl Windows {
@@ -72,6 +76,8 @@ pub(crate) struct Own<'a> {
     pub(crate) refs: &'a [String],
     /// A rollback goes back at once: windows that merely select it do not hold it.
     pub(crate) is_rollback: bool,
+    /// Whether what it names stays as it was written.
+    pub(crate) is_fixed: bool,
     /// The id of its scaling group.
     pub(crate) group: &'a str,
     /// What those are called by that somebody has overridden: they are not for it.
@@ -216,7 +222,10 @@ fn take_tags(seen: &SeenWindows, own: &Own<'_>) -> bool {
 
 /// The windows that are for an object.
 fn of(seen: &SeenWindows, own: &Own<'_>, tags: &Tags<'_>) -> Windows {
-    let mut found = Windows::default();
+    let mut found = Windows {
+        is_fixed: own.is_fixed,
+        ..Windows::default()
+    };
     if own.window.is_some() && !own.is_overridden(FIELD) {
         found.called.push(FIELD.to_owned());
         match in_spec(own.window) {
@@ -317,7 +326,10 @@ impl Windows {
                 }
                 self.all.push(window);
             }
-            Err(message) => self.note(Reason::WindowUnreadable, message, whose),
+            Err(message) => {
+                self.unreadable.push(key(window));
+                self.note(Reason::WindowUnreadable, message, whose);
+            }
         }
     }
 
@@ -366,8 +378,12 @@ fn not_found(seen: &SeenWindows, own: &Own<'_>, name: &str) -> String {
             own.namespace
         ),
     };
+    let or = match own.is_fixed {
+        true => "leave it out in a new object",
+        false => "leave it out",
+    };
     format!(
-        "spec.windowRefs names {name}, and there is no MaintenanceWindow of that name in {places}: create it, or leave it out in a new object"
+        "spec.windowRefs names {name}, and there is no MaintenanceWindow of that name in {places}: create it, or {or}"
     )
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ess_rollout_api::v1alpha1::{ThawState, Verdict, condition};
-use ess_rollout_cloud::{ErrorClass, ServerGroup, ServerHealth};
+use ess_rollout_cloud::{ErrorClass, LifecycleState, ServerGroup, ServerHealth};
 use serde_json::{Value, json};
 
 use crate::builders::script;
@@ -319,6 +319,35 @@ fn an_instance_that_scales_in_during_the_last_soak_is_no_doubt() {
     world.run_for(2 * MINUTE);
     let gate = world.status().gate.clone().unwrap();
     assert_eq!(gate.checks[0].verdict, Verdict::Pass, "{gate:?}");
+}
+
+/// A list of the group's members that leaves one out, or has a word for its state that nobody knows, is no sign that it has left.
+#[test]
+fn an_instance_that_is_still_a_server_is_looked_at_whatever_the_group_says_of_it() {
+    let unknown: Change<'_> = &|world, id| {
+        let mut members = world.cloud.instances.iter_mut();
+        members.find(|member| member.id == id).unwrap().state =
+            LifecycleState::Unknown("New".into());
+    };
+    for of in all() {
+        let mut world = balanced(of.clone(), json!({}), json!({"finalSoakSeconds": 600}));
+        world.run_until(3 * HOUR, "watched", |world| {
+            let ready = world.condition(condition::READY);
+            ready.is_some_and(|ready| ready.message.contains("watched until"))
+        });
+        let id = world.cloud.instances[0].id.clone();
+        unknown(&mut world, &id);
+        is_found(&mut world, &id, ServerHealth::Unhealthy);
+        world.cloud.weights.insert(id.clone(), 50);
+        world.run_for(MINUTE);
+        let gate = world.status().gate.clone().unwrap();
+        assert_eq!(
+            gate.checks[0].verdict,
+            Verdict::Inconclusive,
+            "{of} {gate:?}"
+        );
+        assert!(gate.checks[0].message.contains(&id), "{gate:?}");
+    }
 }
 
 /// What ESS says of the weight is deprecated: the load balancers are asked who gets requests.

@@ -336,6 +336,13 @@ fn a_window_that_comes_after_a_start_without_pauses_is_said_not_to_hold_it() {
         .collect();
     assert_eq!(told.len(), 1);
     assert!(told[0].note.contains("shop/sale"), "{}", told[0].note);
+    // Whatever is written in it: it is no other window because of it.
+    world.windowed(HERE, "sale", unreadable());
+    world.pass();
+    assert!(world.status().result.is_none());
+    assert_eq!(world.status().windows_not_holding, ["shop/sale"]);
+    let freeze = world.span("Freeze", 0, 24 * HOUR);
+    world.windowed(HERE, "sale", freeze);
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
     let told = world

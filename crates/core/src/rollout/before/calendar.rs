@@ -3,8 +3,6 @@
 //! Before its window opens nothing is taken: no place in the group's queue, no group, no start of OOS, which would suspend the
 //! group's processes for as long as it waits.
 
-use std::time::Duration;
-
 use ess_rollout_api::v1alpha1::{RollingUpdateTaskStatus, StartBlocked};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,14 +11,11 @@ use super::refusal::refuse_until;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::window;
-use crate::task::closed::{Held, Mended};
+use crate::task::closed::{Held, LOOK};
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::task::windows_of;
-
-/// A clock may jump: the time is looked at this often, which costs no call of the cloud.
-const LOOK: Duration = Duration::from_secs(600);
 
 /// What is wrong with the window as it is written.
 pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
@@ -45,16 +40,7 @@ pub(super) fn notes(ctx: &Context<'_>, batches: i32) -> impl Iterator<Item = Str
 /// A window of which it is not known what it says.
 pub(super) fn unknown(ctx: &Context<'_>) -> Option<Problem> {
     ctx.windows().unknown.as_ref()?;
-    window::held(ctx, &[]).map(|held| blocked(&held))
-}
-
-/// What stands against the start until somebody changes something. What is wrong with a window of which whoever wrote the
-/// object need not know is not counted against its deadline.
-fn blocked(held: &Held) -> Problem {
-    Problem {
-        counts: held.mended_by != Some(Mended::BySelecting),
-        ..Problem::blocked(held.reason, held.message.clone())
-    }
+    window::held(ctx, &[]).map(|held| held.problem())
 }
 
 /// An update that would leave its group standing still between two times at which its window opens, for longer than it may.
@@ -71,15 +57,14 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
     let Some(held) = held else {
         return Ok(None);
     };
-    let message = format!("{}; nothing is taken until then", held.message);
-    let (problem, next) = match held.until {
-        Some(until) => (
-            Problem::wait(held.reason, message),
-            Next::After(ctx.waits().left(until).min(LOOK)),
-        ),
-        None => (blocked(&held), Next::After(LOOK)),
-    };
-    Ok(Some(refuse_until(ctx, status.clone(), &problem, next)))
+    let left = held.until.map(|until| ctx.waits().left(until));
+    let next = Next::After(left.map_or(LOOK, |left| left.min(LOOK)));
+    Ok(Some(refuse_until(
+        ctx,
+        status.clone(),
+        &held.problem(),
+        next,
+    )))
 }
 
 fn held(ctx: &Context<'_>) -> Option<Held> {

@@ -284,7 +284,8 @@ pub(in crate::rollout) fn not_holding(
         return None;
     }
     let names = found.all.iter().filter_map(|w| w.name().strip_prefix(KIND));
-    let mut names: Vec<String> = names.map(|name| name.trim_start().to_owned()).collect();
+    let names = names.map(|name| name.trim_start().to_owned());
+    let mut names: Vec<String> = names.chain(found.unreadable.iter().cloned()).collect();
     names.sort();
     names.truncate(NOT_HOLDING_MAX);
     Some(names)

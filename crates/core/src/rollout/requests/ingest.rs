@@ -81,7 +81,7 @@ pub(in crate::rollout) fn present_at_creation(
 ) {
     for (verb, key) in VERBS {
         if let Some(value) = ctx.annotation(key) {
-            let accepted = match (verb, requests::parse_cancel(value)) {
+            let accepted = match (verb, requests::parse_whole(value)) {
                 (Verb::Cancel, Ok(())) => {
                     ledger::in_time(ctx.metadata, ctx.now()).map(|()| Accepted::Targets(Vec::new()))
                 }
@@ -115,7 +115,7 @@ fn accept(
     let malformed = |why| (Reason::Malformed, why);
     match verb {
         Verb::Cancel => {
-            requests::parse_cancel(value).map_err(malformed)?;
+            requests::parse_whole(value).map_err(malformed)?;
             Ok(Accepted::Targets(Vec::new()))
         }
         Verb::Continue => {
@@ -126,7 +126,7 @@ fn accept(
         }
         Verb::RunNow => refuse(Reason::Unsupported, "only an ImageUpdateTask makes runs"),
         Verb::RetryGate => {
-            requests::parse_retry_gate(value).map_err(malformed)?;
+            requests::parse_whole(value).map_err(malformed)?;
             holds::can_be_retried(status, pause).map(Accepted::Checks)
         }
         Verb::OverrideWindow => {

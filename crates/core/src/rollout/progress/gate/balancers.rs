@@ -67,7 +67,7 @@ fn since(ctx: &Context<'_>, gates: &Gates, back: Timestamp, whose: Whose) -> Kno
         BalancedInstances::Batch => whose,
         BalancedInstances::Group => Whose::InService,
     };
-    let instances = match whose.ids(ctx, &mut answers, since)? {
+    let instances = match ids(ctx, whose, server_groups, &mut answers, since)? {
         Ok(instances) => instances,
         Err(unanswered) => return Ok(found(unanswered)),
     };
@@ -124,7 +124,8 @@ pub(super) fn serving(
         let passes = false;
         return Ok(Serving::Unknown { why, passes });
     }
-    let instances = match Whose::of_all_batches(status).ids(ctx, &mut answers, since)? {
+    let whose = Whose::of_all_batches(status);
+    let instances = match ids(ctx, whose, &all, &mut answers, since)? {
         Ok(instances) => instances,
         Err((_, why)) => return Ok(Serving::Unknown { why, passes: true }),
     };
@@ -264,6 +265,30 @@ fn ask<'a>(
         .collect();
     let all: BTreeSet<Query> = of_clb.chain(servers).chain(by_listeners).collect();
     answers.ask(ctx, all, since)
+}
+
+/// Their ids. Who is still a server has not left the group, whatever one list of its members leaves out or has no word for.
+fn ids<'a>(
+    ctx: &Context<'a>,
+    whose: Whose,
+    server_groups: &[ServerGroup],
+    answers: &mut Answers<'a>,
+    since: Timestamp,
+) -> Known<Result<BTreeSet<String>, Unanswered>> {
+    let mut there = whose.unless_gone();
+    let found = whose.ids(ctx, answers, since)?;
+    let of_groups = server_groups.iter().flat_map(|of| servers(of, answers));
+    let servers: BTreeSet<&str> = of_groups.map(|server| server.server.as_str()).collect();
+    there.retain(|id| servers.contains(id.as_str()));
+    Ok(found.map(|found| &found | &there))
+}
+
+/// Those that are told of.
+fn servers<'a>(of: &ServerGroup, answers: &Answers<'a>) -> &'a [BackendServer] {
+    match servers_of(of).and_then(|query| answers.told(&query)) {
+        Some(Ok(Answer::BackendServers(servers))) => servers,
+        _ => &[],
+    }
 }
 
 // ---- what comes of it

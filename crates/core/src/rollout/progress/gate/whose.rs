@@ -37,6 +37,14 @@ impl Whose {
         updated(status, |_| true).map_or(Self::InService, Self::OfTheseInService)
     }
 
+    /// Those that count unless they have left the group.
+    pub(super) fn unless_gone(&self) -> BTreeSet<String> {
+        match self {
+            Self::OfTheseInService(these) => these.clone(),
+            Self::These(_) | Self::InService => BTreeSet::new(),
+        }
+    }
+
     /// Their ids; an error: the group does not tell who serves.
     pub(super) fn ids<'a>(
         self,
