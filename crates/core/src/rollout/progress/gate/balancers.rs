@@ -92,9 +92,15 @@ pub(super) enum Serving {
 
 /// Whether the group is attached to a load balancer that can be asked.
 pub(super) fn is_attached(ctx: &Context<'_>) -> Known<bool> {
+    Ok(!attached(ctx)?.is_empty())
+}
+
+/// What the group is attached to that can be asked.
+fn attached(ctx: &Context<'_>) -> Known<Vec<ServerGroup>> {
     let group = ctx.scaling_group()?;
-    let attached = group.map_or(&[][..], |group| &group.server_groups);
-    Ok(attached.iter().any(|of| servers_of(of).is_some()))
+    let all = group.map_or(&[][..], |group| &group.server_groups);
+    let can_be_asked = all.iter().filter(|of| servers_of(of).is_some());
+    Ok(can_be_asked.cloned().collect())
 }
 
 /// As it is shown.
@@ -112,11 +118,7 @@ pub(super) fn serving(
     status: &RollingUpdateTaskStatus,
     ended: Timestamp,
 ) -> Known<Serving> {
-    let group = ctx.scaling_group()?;
-    let attached = group.map_or(&[][..], |group| &group.server_groups);
-    // Of others nobody can be asked.
-    let all = attached.iter().filter(|of| servers_of(of).is_some());
-    let all: Vec<ServerGroup> = all.cloned().collect();
+    let all = attached(ctx)?;
     let gates = Gates::default();
     let (mut answers, since) = (Answers::default(), slot(ctx, &gates).max(ended));
     ask(ctx, &mut answers, &all, since)?;
@@ -277,17 +279,21 @@ fn ids<'a>(
 ) -> Known<Result<BTreeSet<String>, Unanswered>> {
     let mut there = whose.unless_gone();
     let found = whose.ids(ctx, answers, since)?;
-    let of_groups = server_groups.iter().flat_map(|of| servers(of, answers));
+    let of_groups = server_groups
+        .iter()
+        .filter_map(|of| servers(of, answers).ok());
+    let of_groups = of_groups.flatten();
     let servers: BTreeSet<&str> = of_groups.map(|server| server.server.as_str()).collect();
     there.retain(|id| servers.contains(id.as_str()));
     Ok(found.map(|found| &found | &there))
 }
 
-/// Those that are told of.
-fn servers<'a>(of: &ServerGroup, answers: &Answers<'a>) -> &'a [BackendServer] {
+/// Who is in a server group.
+fn servers<'a>(of: &ServerGroup, answers: &Answers<'a>) -> Result<&'a [BackendServer], Unanswered> {
     match servers_of(of).and_then(|query| answers.told(&query)) {
-        Some(Ok(Answer::BackendServers(servers))) => servers,
-        _ => &[],
+        Some(Ok(Answer::BackendServers(servers))) => Ok(servers),
+        Some(Err(error)) => Err(unanswered(error)),
+        _ => Ok(&[]),
     }
 }
 
@@ -397,11 +403,7 @@ fn doubts(
     instances: &BTreeSet<String>,
     answers: &Answers<'_>,
 ) -> Result<Vec<Doubt>, Unanswered> {
-    let servers: &[BackendServer] = match servers_of(of).and_then(|query| answers.told(&query)) {
-        Some(Ok(Answer::BackendServers(servers))) => servers,
-        Some(Err(error)) => return Err(unanswered(error)),
-        _ => &[],
-    };
+    let servers = servers(of, answers)?;
     let rows: Vec<&HealthOfServer> = match health_of_clb(of) {
         Some(query) => match answers.told(&query) {
             Some(Ok(Answer::HealthOfServers(rows))) => rows.iter().collect(),
