@@ -4,10 +4,10 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Act::{Annotate, Change, Console, Create, Delete, Edit, Wait},
-    Scenario,
+    Act::{self, Annotate, Change, Console, Create, Delete, Edit, Wait},
+    GROUP, Scenario,
     When::{Field, Later, Paused, Stalled, State},
-    attached, image, object, rule_that_becomes, script, with,
+    attached, group, image, object, rule_that_becomes, script, with,
 };
 use crate::world::{REGION, begin};
 
@@ -26,6 +26,16 @@ fn span(kind: &str, from: i64, seconds: i64) -> Value {
     json!({"kind": kind, "reason": "patches", "start": at(from), "end": at(from + seconds)})
 }
 
+/// What a person does to the group in the console.
+fn of_group(action: &'static str) -> Act {
+    Console {
+        of: "web",
+        service: "ESS",
+        action,
+        params: json!({"RegionId": REGION, "ScalingGroupId": GROUP}),
+    }
+}
+
 /// A window that several objects share.
 fn shared(name: &str, spec: Value) -> Value {
     object("MaintenanceWindow", name, spec)
@@ -39,6 +49,20 @@ fn shared_windows() -> Vec<Scenario> {
         Scenario::new("selected-before-its-window", script("web", two(json!({}))))
             .first(Create(shared("nights", open(300, 3600))))
             .ends("web", &["Succeeded"]),
+        // Whether it is for this group is asked of the cloud, and what is not known lets nothing begin.
+        Scenario::new(
+            "selected-by-the-tags-of-its-group",
+            image("web", two(json!({}))),
+        )
+        .cloud(json!({"scalingGroups": [with(group(GROUP, 4), json!({"tags": {"env": "prod"}}))]}))
+        .first(Create(shared(
+            "nights",
+            with(
+                open(300, 3600),
+                json!({"selector": {"groups": {"tags": {"env": "prod"}}}}),
+            ),
+        )))
+        .ends("web", &["Succeeded"]),
         // It would wait for an hour; somebody thinks better of it.
         Scenario::new("freeze-ends-early", image("web", two(json!({}))))
             .first(Create(shared("sale", span("Freeze", 20, 3000))))
@@ -463,6 +487,14 @@ fn held() -> Vec<Scenario> {
             "before-its-window",
             script("web", json!({"batches": 2, "window": open(300, 3600)})),
         )
+        .ends("web", &["Succeeded"]),
+        // What stands against it is said and mended before its window opens.
+        Scenario::new(
+            "blocked-before-its-window",
+            script("web", json!({"batches": 2, "window": open(600, 7200)})),
+        )
+        .first(of_group("DisableScalingGroup"))
+        .then(State("web", "Blocked"), of_group("EnableScalingGroup"))
         .ends("web", &["Succeeded"]),
         // Five minutes of each ten; what does not fit goes on in the next, and others go first meanwhile.
         Scenario::new(

@@ -9,7 +9,7 @@ use super::action::{Action, HandledActions};
 use super::image_source::ImageSource;
 use super::is_false;
 use super::place::Place;
-use super::plan::StartIntent;
+use super::plan::{PreflightCheck, StartIntent};
 use super::record::Holder;
 use super::status::ExecutionRef;
 
@@ -96,8 +96,8 @@ pub struct ImageUpdateTaskStatus {
     /// A run that is due and has not begun, or that the cloud has refused to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingRun>,
-    /// What was last found when it was looked whether a run could begin. While runs are scheduled that is done when the
-    /// task is created or changed, and again half an hour before a run is due.
+    /// What was last found when it was looked whether a run could begin. While runs are scheduled, or wait for their
+    /// window, that is done when the task is created or changed, and again half an hour to an hour before a run is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preflight_check: Option<PreflightCheck>,
     /// The run under way. On record before anything is done for it.
@@ -171,31 +171,6 @@ pub struct RunRefusal {
     /// Why, in a sentence.
     #[schemars(length(max = 1024))]
     pub message: String,
-}
-
-/// What was found when it was looked whether a run could begin.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PreflightCheck {
-    /// When that was.
-    pub time: Time,
-    /// SHA-256 of what was asked for.
-    #[schemars(length(max = 64))]
-    pub hash: String,
-    /// Since when something has stood against it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failing_since: Option<Time>,
-    /// What stands against it, in one CamelCase word; empty: nothing.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 64))]
-    pub reason: String,
-    /// What stands against it, and the cure.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 1024))]
-    pub message: String,
-    /// Whether that passes by itself. If not, a person has to act.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub passes: bool,
 }
 
 /// A schedule and since when it is followed.

@@ -175,6 +175,31 @@ pub struct StartBlocked {
     pub held_until: Option<Time>,
 }
 
+/// What was found when it was looked whether what is due later could begin as things are.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreflightCheck {
+    /// When that was.
+    pub time: Time,
+    /// SHA-256 of what was asked for.
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// Since when something has stood against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
+    /// What stands against it, in one CamelCase word; empty: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What stands against it, and the cure.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// Whether that passes by itself. If not, a person has to act.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub passes: bool,
+}
+
 fn is_zero_seconds(seconds: &i64) -> bool {
     *seconds == 0
 }

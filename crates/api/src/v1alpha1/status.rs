@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, HandledActions};
 use super::gates::GateStatus;
 use super::place::Place;
-use super::plan::{PinnedInputs, Plan, StartBlocked, StartIntent};
+use super::plan::{PinnedInputs, Plan, PreflightCheck, StartBlocked, StartIntent};
 use super::progress::{ApproveRecord, BatchStatus, Freeze, InstanceStatus, Pause, Summary, Thaw};
 use super::restore::Restore;
 use super::source::Source;
@@ -31,6 +31,9 @@ pub mod condition {
     pub const PAUSED: &str = "Paused";
     /// Whether the update may start; its message names the cure when not.
     pub const PREFLIGHT: &str = "Preflight";
+    /// Whether the checks of `spec.gates` let the next batch begin. Present once they have been made, and as it was when the
+    /// update ended.
+    pub const GATE_PASSED: &str = "GatePassed";
     /// Whether what the run changed about the group has been put back.
     pub const RESTORED: &str = "Restored";
     /// Whether the cloud, read back, is as the update wanted it.
@@ -45,7 +48,7 @@ pub struct RollingUpdateTaskStatus {
     /// The generation of the spec that this status speaks of; -1 before the first visit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Succeeded, Ready, Reconciling, Stalled, Paused, Preflight, Restored, Verified.
+    /// Succeeded, Ready, Reconciling, Stalled, Paused, Preflight, GatePassed, Restored, Verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -104,6 +107,11 @@ pub struct RollingUpdateTaskStatus {
     /// What has stood against the start, and for how long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_blocked: Option<StartBlocked>,
+    /// Of an object that waits for its window or for `spec.notBefore`: what was last found when it was looked whether it could begin
+    /// as things are. That is done when it is first seen, again half an hour to an hour before its time comes, and at least once
+    /// an hour while a person has to mend something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight_check: Option<PreflightCheck>,
     /// What the start is made of besides the spec, as it was when it was first read: anything else is not started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<PinnedInputs>,

@@ -16,7 +16,7 @@ use super::requests::{self, RUN_NOW_REJECTED};
 use super::{Draft, Drafted, ahead, idle, lost_status, starting, waiting, window};
 use crate::identity;
 use crate::task::absence::IMAGE_UPDATE_TEMPLATE;
-use crate::task::closed::{Held, LOOK};
+use crate::task::closed::Held;
 use crate::task::decision::{Next, Work};
 use crate::task::display::Value;
 use crate::task::observation::{Known, Missing};
@@ -81,7 +81,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         return Ok(ctx.decide(status, Next::Now));
     }
     if let Some(held) = window::held(ctx) {
-        return Ok(wait_for_window(ctx, status, &held));
+        return wait_for_window(ctx, status, &held);
     }
     if let Some(before) = turn::before(ctx) {
         return Ok(wait_for_turn(ctx, status, &before));
@@ -147,15 +147,14 @@ fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 }
 
 /// The run that is due waits.
-fn wait_for_window(ctx: &Context<'_>, mut status: Draft, held: &Held) -> Drafted {
-    let problem = held.problem();
-    let left = held.until.map(|until| ctx.waits().left(until));
-    let wait = ctx.within(&status, left.map_or(LOOK, |left| left.min(LOOK)));
+fn wait_for_window(ctx: &Context<'_>, mut status: Draft, held: &Held) -> Known<Drafted> {
+    let (problem, wait) = ahead::while_held(ctx, &mut status, held)?;
+    let wait = ctx.within(&status, wait);
     // Of a window that merely selects it whoever wrote it need not know: its time does not run.
     let passes = problem.passes || !problem.counts;
     // Looked at when it opens, or is changed, and not the less often the longer it lasts.
     waiting::blocked(ctx, &mut status, passes, wait);
-    refuse(ctx, status, &problem, wait)
+    Ok(refuse(ctx, status, &problem, wait))
 }
 
 fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted {

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::before::{deadline, refusal};
 use super::context::{self, Context};
 use super::decision::{Decision, Draft, Drafted, Event, Input, Next, Step};
-use super::progress::{freeze, window};
+use super::progress::{freeze, gate, window};
 use super::requests::{approve, close, ingest, notify, thaw};
 use super::restore::record;
 use super::rollback::automatic;
@@ -149,6 +149,7 @@ impl<'a> Engine<'a> for Context<'a> {
         deletion::list(self, decision);
         let status = &mut decision.status;
         close::close(self, status);
+        gate::show(self, status);
         if let Some(by) = self.rolled_back_by {
             status.rolled_back_by = Some(by.clone());
         }

@@ -17,6 +17,10 @@ pub(super) fn bound(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         let times = blocked.since.iter_mut();
         times.chain(&mut blocked.last_denied_time).for_each(bound);
     }
+    if let Some(check) = &mut status.preflight_check {
+        bound(&mut check.time);
+        check.failing_since.iter_mut().for_each(bound);
+    }
     if let Some(intent) = &mut status.start {
         bound(&mut intent.time);
         intent.last_lookup_time.iter_mut().for_each(bound);

@@ -7,6 +7,7 @@
 //! | `absence` | what an answer does not show, although it is on record |
 //! | `start`, `cancel`, `quiet` | an execution is started exactly once, ended before its time, and waited for until it can act no more |
 //! | `display` | what people read: the only writer of state word and conditions |
+//! | `ahead` | whether what is due later could begin as things are |
 //! | `turn` | whose turn a scaling group is |
 //! | [`requests`], `ledger` | what people ask for by annotation, and what became of it |
 //! | `windows_of`, `closed` | which windows are for an object, and what is said while they are closed |
@@ -15,6 +16,7 @@
 //! | `waits`, `problem`, `cloud_failure`, [`conditions`] | how long to wait for what, what stands against a start, what the cloud refuses, how it is said |
 
 pub(crate) mod absence;
+pub(crate) mod ahead;
 pub mod ask;
 pub(crate) mod cancel;
 pub(crate) mod closed;

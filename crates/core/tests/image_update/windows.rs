@@ -35,10 +35,9 @@ fn a_run_that_is_due_waits_until_its_window_opens_and_one_under_way_goes_on() {
     world.run_to("2026-01-06T03:30:00Z");
     assert_eq!(world.state(), "Pending");
     assert_eq!(world.condition("Ready"), "Unknown/WindowClosed");
-    assert_eq!(
-        world.message("Ready"),
-        "spec.window is closed until 2026-01-06T04:00:00Z; nothing is taken until then"
-    );
+    let said = world.message("Ready");
+    let waits = "spec.window is closed until 2026-01-06T04:00:00Z; nothing is taken until then; nothing else stood against it at 2026-01-06T03:";
+    assert!(said.starts_with(waits), "{said}");
     assert!(world.cloud.runs.is_empty() && world.holder().is_none());
     let writes = world.task_writes;
     world.run_to("2026-01-06T03:59:00Z");
@@ -51,6 +50,28 @@ fn a_run_that_is_due_waits_until_its_window_opens_and_one_under_way_goes_on() {
     assert_eq!(due, at("2026-01-06T02:00:00Z"));
     let began = run.start_time.0.as_second() - at("2026-01-06T04:00:00Z").as_second();
     assert!((0..=60).contains(&began), "began after {began} s");
+}
+
+#[test]
+fn what_stands_against_a_run_that_waits_for_its_window_is_said_before_that_opens() {
+    let window = json!({"start": "2026-01-08T22:00:00Z", "end": "2026-01-09T04:00:00Z"});
+    let mut world = building(json!({"window": window}));
+    let instance = world.cloud.instance.take();
+    world.run_to("2026-01-06T12:00:00Z");
+    assert_eq!(world.state(), "Blocked");
+    assert_eq!(world.condition("Stalled"), "True/SourceInstanceNotFound");
+    let said = world.message("Ready");
+    assert!(
+        said.contains("; spec.window is closed until 2026-01-08T22:00:00Z"),
+        "{said}"
+    );
+    assert!(world.holder().is_none());
+    // It was Blocked for more than a day, and is not missed: the day begins when the window opens.
+    world.run_to("2026-01-08T22:30:00Z");
+    assert_eq!(world.state(), "Blocked");
+    world.cloud.instance = instance;
+    world.run_to("2026-01-09T04:00:00Z");
+    assert_eq!(world.cloud.runs.len(), 1);
 }
 
 #[test]

@@ -50,8 +50,12 @@ pub fn asked(world: &World, name: &str) -> usize {
 #[test]
 fn checks_that_pass_as_often_as_they_have_to_let_the_next_batch_begin() {
     let mut world = gated(json!({"consecutivePasses": 3}), json!({}));
+    assert_eq!(world.said(condition::GATE_PASSED), "-");
+    world.run_to_state("BatchHeld");
+    assert_eq!(world.said(condition::GATE_PASSED), "Unknown GateEvaluating");
     world.run_until(3 * HOUR, "at rest", World::at_rest);
     assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.said(condition::GATE_PASSED), "True Passed");
     assert_eq!(world.cloud.approved, [1, 2, 3]);
     for (over, begun) in over(&world).iter().zip(&begun(&world)[1..]) {
         // Three checks, thirty seconds apart, and the first at once.
@@ -95,6 +99,7 @@ fn an_alarm_while_it_soaks_holds_the_next_batch_until_a_person_says_go_on() {
     assert_eq!(world.cloud.approved, [] as [i32; 0]);
     assert_eq!(world.state(), "BatchSuspended");
     assert_eq!(world.said(condition::PAUSED), "True GateFailed");
+    assert_eq!(world.said(condition::GATE_PASSED), "False GateFailed");
     let said = world.pause_message();
     assert!(said.contains("name of rule-1 (rule-1) in ALARM"), "{said}");
     assert!(said.contains("ess-rollout.io/continue=1"), "{said}");

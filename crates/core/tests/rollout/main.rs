@@ -15,6 +15,7 @@ mod world;
 
 mod actions;
 mod after_the_loop;
+mod ahead;
 mod approving;
 mod asking;
 mod balanced;

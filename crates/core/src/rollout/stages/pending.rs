@@ -6,7 +6,7 @@ use super::{adoption, cancel, starting};
 use crate::identity;
 use crate::rollout::before::preflight::{self, Ready};
 use crate::rollout::before::refusal::{RECHECK, put_off, refuse, refuse_until, unless};
-use crate::rollout::before::{calendar, deadline, denied, pace, pinned, run_keys, turn};
+use crate::rollout::before::{deadline, denied, pace, pinned, run_keys, turn, waiting};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Undo};
 use crate::rollout::progress::instances;
@@ -97,7 +97,7 @@ fn check_object(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
 
 /// Whether it is time, whose turn it is, and then whether anything stands against the start.
 fn check_turn(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
-    if let Some(decision) = calendar::wait(ctx, status)? {
+    if let Some(decision) = waiting::wait(ctx, status)? {
         return Ok(decision);
     }
     if let Some(wait) = denied::left(ctx, status) {
@@ -190,7 +190,7 @@ fn plan(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
         "{}; set spec.desiredState to Run to start",
         said(&plan, notes)
     );
-    status.plan = Some(plan);
+    (status.plan, status.preflight_check) = (Some(plan), None);
     deadline::note(ctx, status, None);
     // Who is in which batch, and how many a batch takes out of service.
     instances::apply(ctx, status, &[], &[])?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
     BatchState, GateFailurePolicy, GateStatus, GateVerdict, Gates, InconclusivePolicy, Pause,
-    PauseKind, RollingUpdateTaskStatus, Verdict,
+    PauseKind, RollingUpdateTaskStatus, Verdict, condition,
 };
 use ess_rollout_cloud::ScalingGroup;
 use jiff::{SignedDuration, Timestamp};
@@ -24,7 +24,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{approval, summary};
 use crate::rollout::context::Context;
-use crate::rollout::decision::Event;
+use crate::rollout::decision::{Draft, Event};
+use crate::task::display::Value;
 use crate::task::observation::Known;
 use crate::task::reason::Reason;
 use check::{Found, Unusable, interval, next_slot};
@@ -251,6 +252,29 @@ pub(super) fn held(
         passes: (passes, wanted),
         until: next_slot(ctx, gates),
     })
+}
+
+/// Says what they have come to, as long as the update goes on; after that `Verified` has the last word.
+pub(in crate::rollout) fn show(ctx: &Context<'_>, status: &mut Draft) {
+    let Some(gates) = checks(ctx).filter(|_| status.result.is_none()) else {
+        return;
+    };
+    let Some(gate) = &status.gate else {
+        return;
+    };
+    let id = gate.pause_id;
+    let (value, reason, message) = match &gate.verdict {
+        Some(verdict) => (Value::False, reason(verdict), verdict.message.clone()),
+        None if has_passed(gates, gate) => {
+            let message = format!("after batch {id} all checks have passed");
+            (Value::True, Reason::Passed, message)
+        }
+        None => {
+            let message = format!("after batch {id} not all checks have passed yet");
+            (Value::Unknown, Reason::GateEvaluating, message)
+        }
+    };
+    status.set(condition::GATE_PASSED, value, reason, &message);
 }
 
 fn reason(verdict: &GateVerdict) -> Reason {
