@@ -7,7 +7,9 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_condition, assert_says, condition, script_task, with};
+use crate::scene::{
+    Scene, assert_condition, assert_says, condition, image_task, script_task, with,
+};
 
 fn window(name: &str, spec: Value) -> DynamicObject {
     let object = json!({
@@ -84,6 +86,31 @@ async fn a_window_holds_what_it_selects_and_lets_it_go_when_it_is_changed() {
         (&shown["open"], &shown["nextChange"]),
         (&json!(true), &json!(in_days(401)))
     );
+}
+
+#[tokio::test]
+async fn what_would_stand_against_an_update_is_said_while_its_window_is_closed() {
+    let scene = Scene::start().await;
+    create(&scene, "nights", years_away()).await.unwrap();
+    status(&scene, "nights", 1).await;
+    let missing = json!({"update": {"image": {"imageId": "m-of-friday"}}});
+    scene.create("web", with(image_task(), missing)).await;
+    let task = scene
+        .until_condition("web", "Stalled", "True", "ImageNotFound")
+        .await;
+    let said = [
+        "image m-of-friday does not exist",
+        "/nights (patch slot) is closed until",
+    ];
+    assert_says(&condition(&task, "Preflight")["message"], &said);
+    assert_eq!(task["status"]["preflightCheck"]["reason"], "ImageNotFound");
+
+    scene.create("agent", script_task()).await;
+    let task = scene
+        .until_condition("agent", "Ready", "Unknown", "WindowClosed")
+        .await;
+    let said = ["nothing else stood against it at "];
+    assert_says(&condition(&task, "Ready")["message"], &said);
 }
 
 #[tokio::test]
