@@ -10,13 +10,14 @@ use std::time::Duration;
 use ess_rollout_aliyun::Limits;
 use ess_rollout_test_support::apiserver::Kinds;
 use http::Request;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::gate::Gate;
 use crate::operator::{self, Operator, Told};
 use crate::scenario::{Scenario, fixture, group, object, with};
-use crate::world::{Latency, NAMESPACE, PERSON, World};
+use crate::world::{Latency, NAMESPACE, PERSON, World, begin};
 
 /// How many updates are held to the budgets.
 pub const TASKS: usize = 300;
@@ -34,6 +35,9 @@ const CATCHING_UP: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// The bound on lateness, as it is by default.
 const LATENESS: Duration = Duration::from_secs(60);
+/// When the window opens that all wait for, and how long before that each is looked at again at the most.
+const OPENS: Duration = Duration::from_secs(6 * 3600);
+const LEAD: Duration = Duration::from_secs(3600);
 /// How many people ask for something at the same time.
 const PEOPLE: usize = 30;
 
@@ -58,14 +62,27 @@ fn task(number: usize) -> Value {
     object("RollingUpdateTask", &name(number), spec)
 }
 
+/// The same, which waits for a window that all have in common.
+fn waiting_task(number: usize) -> Value {
+    let at = |wait: Duration| {
+        let time = begin() + SignedDuration::try_from(wait).expect("some hours");
+        time.to_string()
+    };
+    let end = OPENS + Duration::from_secs(4 * 3600);
+    with(
+        task(number),
+        json!({"spec": {"window": {"start": at(OPENS), "end": at(end)}, "finishBy": "Off"}}),
+    )
+}
+
 struct Scale {
     world: Arc<World>,
     tasks: usize,
 }
 
 impl Scale {
-    fn create(&self, number: usize) {
-        let body = task(number).to_string().into_bytes();
+    fn create(&self, task: &Value) {
+        let body = task.to_string().into_bytes();
         let uri =
             format!("/apis/ess-rollout.io/v1alpha1/namespaces/{NAMESPACE}/rollingupdatetasks");
         let request = Request::post(uri).body(body).expect("a request");
@@ -236,7 +253,7 @@ fn alone(kinds: &Arc<Kinds>) -> Result<Figure, String> {
             },
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
-        scale.create(0);
+        scale.create(&task(0));
         scale.until("BatchSuspended", 1).await?;
         let cloud = scale.world.cloud();
         let done = cloud.world.journal.since(0);
@@ -252,8 +269,89 @@ fn alone(kinds: &Arc<Kinds>) -> Result<Figure, String> {
     })
 }
 
+/// All wait for one window: what it costs to say what would stand against each.
+fn waiting(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
+    fastrand::seed(1);
+    runtime().block_on(async {
+        let scale = Scale::new(kinds.clone(), tasks);
+        let began = Instant::now();
+        let _operator = Operator::start(
+            &scale.world,
+            Told {
+                workers: operator::DEFAULT_WORKERS,
+                settle: LATENESS,
+                ..Told::default()
+            },
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let created = Instant::now();
+        (0..tasks).for_each(|number| scale.create(&waiting_task(number)));
+        let is_looked_at = |number: &usize| {
+            scale
+                .field(*number, "/status/preflightCheck/time")
+                .is_some()
+        };
+        while !(0..tasks).all(|number| is_looked_at(&number)) {
+            if created.elapsed() > PATIENCE {
+                return Err(format!("not all are looked at after {PATIENCE:?}"));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let looked_at = Instant::now();
+        tokio::time::sleep(SETTLING).await;
+        let (at_rest, opens) = (Instant::now(), began + OPENS);
+        tokio::time::sleep_until(opens - LEAD).await;
+        let before = Instant::now();
+        tokio::time::sleep_until(opens - Duration::from_secs(1)).await;
+        let [first, rest, again] = [
+            (created, at_rest),
+            (at_rest, before),
+            (before, Instant::now()),
+        ]
+        .map(|(from, to)| scale.made(from, to));
+        let minutes = (0..LEAD.as_secs() / 60).map(|minute| {
+            let from = before + Duration::from_secs(60 * minute);
+            scale.made(from, from + Duration::from_secs(60)).0
+        });
+        Ok(vec![
+            Figure {
+                what: "create before the window -> all are looked at (s)",
+                value: (looked_at - created).as_secs_f64(),
+                budget: 5.0 + number(tasks) / 10.0,
+                more: String::new(),
+            },
+            Figure {
+                what: "calls of the cloud to look at each",
+                value: scale.each(first.0),
+                budget: 8.0,
+                more: first.2,
+            },
+            Figure {
+                what: "calls of the cloud in the hours while all wait",
+                value: number(rest.0),
+                budget: 0.0,
+                more: rest.2,
+            },
+            Figure {
+                what: "calls of the cloud to look at each before it opens",
+                value: scale.each(again.0),
+                // Spread over half an hour fewer of them share a call.
+                budget: 16.0,
+                more: again.2,
+            },
+            Figure {
+                what: "their busiest minute, in shares of an even half an hour",
+                value: number(minutes.max().unwrap_or_default()) * 30.0 / number(again.0.max(1)),
+                budget: 2.5,
+                more: String::new(),
+            },
+        ])
+    })
+}
+
 fn run(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
     let mut figures = vec![alone(kinds)?];
+    figures.extend(waiting(kinds, tasks)?);
     fastrand::seed(1);
     runtime().block_on(async {
         let scale = Scale::new(kinds.clone(), tasks);
@@ -347,7 +445,7 @@ impl Scale {
     /// All at once.
     async fn starts(&self, figures: &mut Vec<Figure>) -> Result<(), String> {
         let created = Instant::now();
-        (0..self.tasks).for_each(|number| self.create(number));
+        (0..self.tasks).for_each(|number| self.create(&task(number)));
         let mut starts = self.all_start(created).await?;
         let ended = created + starts.iter().max().copied().unwrap_or_default();
         let rate = Limits::default().oos_starts.per_second;

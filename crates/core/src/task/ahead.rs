@@ -10,7 +10,7 @@ use ess_rollout_api::v1alpha1::PreflightCheck;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::closed::{Held, LOOK};
+use super::closed::{Held, look as look_again};
 use super::cloud_failure::Failure;
 use super::conditions::{MESSAGE_MAX, shorten};
 use super::object::Object;
@@ -82,10 +82,11 @@ impl Ahead<'_> {
         let Some(begins) = held.until else {
             // Nothing is due until that is mended.
             *known = None;
-            return Ok((problem, LOOK));
+            return Ok((problem, look_again(None)));
         };
         let (again, seen) = self.check(known, begins, look)?;
-        let again = self.object.waits().left(begins).min(again).min(LOOK);
+        let left = self.object.waits().left(begins);
+        let again = again.min(look_again(Some(left)));
         if let Some(seen) = seen.filter(|seen| seen.is_final) {
             return Ok((seen, again));
         }

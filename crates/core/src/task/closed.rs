@@ -13,8 +13,15 @@ use crate::windows::{self, Cause, Evaluation, Fit, Named, State, Window};
 /// How soon a group is read again whose tags could not be read.
 const TAGS_AGAIN: Duration = Duration::from_secs(60);
 
-/// A clock may jump: the time is looked at this often, which costs no call of the cloud.
-pub(crate) const LOOK: Duration = Duration::from_secs(600);
+/// How long nobody looks at what waits for a window, at the least and at the most. See [`look`].
+const LOOK: (Duration, Duration) = (Duration::from_secs(600), Duration::from_hours(6));
+
+/// After how much of a wait it is looked at again, as a clock may jump: after half of it. A look costs no call of the cloud, and
+/// reads the object and the record of its group, so that a thousand objects that wait for days are not looked at all the time. What
+/// begins too late because of a jump does so after a jump over more than half of its wait.
+pub(crate) fn look(left: Option<Duration>) -> Duration {
+    left.map_or(LOOK.1, |left| (left / 2).clamp(LOOK.0, LOOK.1).min(left))
+}
 
 /// Why something may not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
