@@ -123,17 +123,38 @@ impl Scale {
 
     /// Waits until this many are in that state; gives how long it took.
     async fn until(&self, state: &str, count: usize) -> Result<Duration, String> {
+        self.until_so(state, count, |number| self.state(number) == state)
+            .await
+    }
+
+    /// Waits until this is so of that many, which are then `what`; gives how long it took.
+    async fn until_so(
+        &self,
+        what: &str,
+        count: usize,
+        is_so: impl Fn(usize) -> bool,
+    ) -> Result<Duration, String> {
         let began = Instant::now();
         loop {
-            let there = (0..self.tasks).filter(|n| self.state(*n) == state).count();
+            let there = (0..self.tasks).filter(|number| is_so(*number)).count();
             if there >= count {
                 return Ok(began.elapsed());
             }
             if began.elapsed() > PATIENCE {
-                return Err(format!("{there} of {count} are {state} after {PATIENCE:?}"));
+                return Err(format!("{there} of {count} are {what} after {PATIENCE:?}"));
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// An operator at its own rates.
+    fn operator(&self) -> Operator {
+        let told = Told {
+            workers: operator::DEFAULT_WORKERS,
+            settle: LATENESS,
+            ..Told::default()
+        };
+        Operator::start(&self.world, told)
     }
 }
 
@@ -244,14 +265,7 @@ fn alone(kinds: &Arc<Kinds>) -> Result<Figure, String> {
     fastrand::seed(1);
     runtime().block_on(async {
         let scale = Scale::new(kinds.clone(), 1);
-        let _operator = Operator::start(
-            &scale.world,
-            Told {
-                workers: operator::DEFAULT_WORKERS,
-                settle: LATENESS,
-                ..Told::default()
-            },
-        );
+        let _operator = scale.operator();
         tokio::time::sleep(Duration::from_secs(1)).await;
         scale.create(&task(0));
         scale.until("BatchSuspended", 1).await?;
@@ -275,29 +289,13 @@ fn waiting(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
     runtime().block_on(async {
         let scale = Scale::new(kinds.clone(), tasks);
         let began = Instant::now();
-        let _operator = Operator::start(
-            &scale.world,
-            Told {
-                workers: operator::DEFAULT_WORKERS,
-                settle: LATENESS,
-                ..Told::default()
-            },
-        );
+        let _operator = scale.operator();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let created = Instant::now();
         (0..tasks).for_each(|number| scale.create(&waiting_task(number)));
-        let is_looked_at = |number: &usize| {
-            scale
-                .field(*number, "/status/preflightCheck/time")
-                .is_some()
-        };
-        while !(0..tasks).all(|number| is_looked_at(&number)) {
-            if created.elapsed() > PATIENCE {
-                return Err(format!("not all are looked at after {PATIENCE:?}"));
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        let looked_at = Instant::now();
+        let check = "/status/preflightCheck/time";
+        let is_looked_at = |number| scale.field(number, check).is_some();
+        let took = scale.until_so("looked at", tasks, is_looked_at).await?;
         tokio::time::sleep(SETTLING).await;
         let (at_rest, opens) = (Instant::now(), began + OPENS);
         tokio::time::sleep_until(opens - LEAD).await;
@@ -316,7 +314,7 @@ fn waiting(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
         Ok(vec![
             Figure {
                 what: "create before the window -> all are looked at (s)",
-                value: (looked_at - created).as_secs_f64(),
+                value: took.as_secs_f64(),
                 budget: 5.0 + number(tasks) / 10.0,
                 more: String::new(),
             },
@@ -355,17 +353,7 @@ fn run(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
     fastrand::seed(1);
     runtime().block_on(async {
         let scale = Scale::new(kinds.clone(), tasks);
-        let operator = || {
-            Operator::start(
-                &scale.world,
-                Told {
-                    workers: operator::DEFAULT_WORKERS,
-                    settle: LATENESS,
-                    ..Told::default()
-                },
-            )
-        };
-        let first = operator();
+        let first = scale.operator();
         tokio::time::sleep(Duration::from_secs(1)).await;
         scale.starts(&mut figures).await?;
         scale.pauses(&mut figures).await?;
@@ -375,7 +363,7 @@ fn run(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
         tokio::time::sleep(ABSENCE).await;
         let began = Instant::now();
         let before = scale.versions();
-        let _second = operator();
+        let _second = scale.operator();
         scale.catches_up(&mut figures, began, &before).await?;
         Ok(figures)
     })

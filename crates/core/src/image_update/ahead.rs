@@ -12,7 +12,7 @@ use crate::identity::hash_value;
 use crate::task::ahead::{self, Ahead};
 use crate::task::closed::Held;
 use crate::task::observation::Known;
-use crate::task::problem::Problem;
+use crate::task::problem::{Checked, Problem};
 
 fn ahead<'a>(ctx: &'a Context<'a>) -> Ahead<'a> {
     Ahead {
@@ -21,6 +21,10 @@ fn ahead<'a>(ctx: &'a Context<'a>) -> Ahead<'a> {
             &json!({"does": ctx.hash, "role": ctx.spec.ram_role, "region": ctx.region}),
         ),
     }
+}
+
+fn look(ctx: &Context<'_>) -> Checked<()> {
+    preflight::check_cloud(ctx).map(|_| ())
 }
 
 /// Looks, if it is time to; `next`: when the next run is due. Gives when to look again.
@@ -35,7 +39,7 @@ pub(super) fn check(
         ahead.note_news(known, &problem);
         return Ok(ahead.left(known.as_ref(), next));
     }
-    let (again, _) = ahead.check(known, next, || preflight::check_cloud(ctx).map(|_| ()))?;
+    let (again, _) = ahead.check(known, next, || look(ctx))?;
     Ok(again)
 }
 
@@ -45,8 +49,7 @@ pub(super) fn while_held(
     status: &mut ImageUpdateTaskStatus,
     held: &Held,
 ) -> Known<(Problem, Duration)> {
-    let look = || preflight::check_cloud(ctx).map(|_| ());
-    ahead(ctx).while_held(&mut status.preflight_check, held, look)
+    ahead(ctx).while_held(&mut status.preflight_check, held, || look(ctx))
 }
 
 /// Takes note of what was found.

@@ -152,7 +152,7 @@ fn wait_for_window(ctx: &Context<'_>, mut status: Draft, held: &Held) -> Known<D
     let wait = ctx.within(&status, wait);
     // Of a window that merely selects it whoever wrote it need not know: its time does not run.
     let passes = problem.passes || !problem.counts;
-    // Looked at when it opens, or is changed, and not the less often the longer it lasts.
+    // When it is looked at next depends on when it opens, and not on how long it has lasted.
     waiting::blocked(ctx, &mut status, passes, wait);
     Ok(refuse(ctx, status, &problem, wait))
 }

@@ -3,11 +3,12 @@
 use ess_rollout_api::v1alpha1::condition;
 use ess_rollout_cloud::ErrorClass;
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::builders::image;
-use crate::cloud::{Cloud, NEW_IMAGE};
-use crate::holding::{begun, written};
+use crate::cloud::Cloud;
+use crate::gating::asked;
+use crate::holding::{begun, open, written};
 use crate::rolling_back::{finished_image, rollback};
 use crate::world::World;
 
@@ -17,49 +18,33 @@ const DAY: i64 = 24 * HOUR;
 /// An image update whose window opens so many seconds from now on, and is open for three hours.
 fn waiting(from: i64) -> World {
     let world = image(json!({"batches": 2}));
-    let window = opening(&world, from);
+    let window = open(&world, from, 3 * HOUR);
     written(world, &json!({"window": window}))
-}
-
-fn opening(world: &World, from: i64) -> Value {
-    let start = world.cloud.time() + SignedDuration::from_secs(from);
-    let end = start + SignedDuration::from_hours(3);
-    json!({"kind": "Allow", "reason": "friday night", "start": start.to_string(), "end": end.to_string()})
-}
-
-fn without_its_image(mut world: World) -> World {
-    world.cloud.images.retain(|image| image.id != NEW_IMAGE);
-    world
 }
 
 fn has_its_image(world: &mut World) {
     world.cloud.images = Cloud::with_instances(4).images;
 }
 
-fn ready(world: &World) -> &str {
-    &world.condition(condition::READY).unwrap().message
-}
-
 /// How often the template was looked up while this time passes: it is once in each look.
 fn looks(world: &mut World, seconds: i64) -> usize {
-    world.asked.borrow_mut().clear();
+    let before = asked(world, "Template");
     world.run_for(seconds);
-    let asked = world.asked.borrow();
-    asked.iter().filter(|name| **name == "Template").count()
+    asked(world, "Template") - before
 }
 
 #[test]
 fn an_image_that_is_missing_is_said_days_before_the_window_opens() {
-    let mut world = without_its_image(waiting(3 * DAY));
+    let mut world = waiting(3 * DAY).without_its_image();
     let opens = world.cloud.now + 3 * DAY;
     world.run_for(60);
     assert_eq!(world.state(), "Blocked");
     assert_eq!(world.said(condition::STALLED), "True ImageNotFound");
     assert_eq!(world.said(condition::PREFLIGHT), "False ImageNotFound");
-    let said = ready(&world);
+    let said = world.ready();
     assert!(said.starts_with("spec.update.image.imageId: "), "{said}");
     assert!(
-        said.contains("spec.window (friday night) is closed until"),
+        said.contains("spec.window (weekly patch slot) is closed until"),
         "{said}"
     );
     assert!(!world.holds() && world.cloud.sent.is_empty());
@@ -71,7 +56,7 @@ fn an_image_that_is_missing_is_said_days_before_the_window_opens() {
     world.run_for(HOUR);
     assert_eq!(world.said(condition::READY), "Unknown WindowClosed");
     assert_eq!(world.said(condition::STALLED), "-");
-    let said = ready(&world);
+    let said = world.ready();
     assert!(
         said.contains("; nothing else stood against it at "),
         "{said}"
@@ -85,14 +70,14 @@ fn an_image_that_is_missing_is_said_days_before_the_window_opens() {
 
 #[test]
 fn the_starting_deadline_begins_when_the_window_opens() {
-    let mut world = without_its_image(waiting(3 * DAY));
+    let mut world = waiting(3 * DAY).without_its_image();
     world.run_for(3 * DAY - 60);
     assert_eq!(world.state(), "Blocked");
     // By then it is the image alone that keeps it.
     world.task.spec.policy.starting_deadline_seconds = Some(600);
     world.run_for(300);
     assert_eq!(world.state(), "Blocked");
-    assert!(!ready(&world).contains("spec.window"), "{}", ready(&world));
+    assert!(!world.ready().contains("spec.window"), "{}", world.ready());
     world.run_for(600);
     let ended = "False StartingDeadlineExceeded";
     assert_eq!(world.said(condition::SUCCEEDED), ended);
@@ -109,14 +94,14 @@ fn what_waits_is_looked_at_when_it_is_written_and_before_its_window_opens() {
     // What has gone wrong since is known half an hour before, at the least.
     let mut world = waiting(3 * DAY);
     world.run_for(HOUR);
-    let mut world = without_its_image(world);
+    let mut world = world.without_its_image();
     world.run_for(3 * DAY - HOUR - HOUR / 2 + 60);
     assert_eq!(world.said(condition::STALLED), "True ImageNotFound");
 }
 
 #[test]
 fn what_is_wrong_for_long_is_looked_at_ever_less() {
-    let mut world = without_its_image(waiting(10 * DAY));
+    let mut world = waiting(10 * DAY).without_its_image();
     world.run_for(DAY);
     let looked = looks(&mut world, DAY);
     assert!((23..=25).contains(&looked), "{looked} looks in a day");
@@ -152,23 +137,27 @@ fn a_permission_that_is_missing_is_said_and_what_passes_by_itself_is_not() {
     world.run_for(60);
     assert_eq!(world.state(), "Blocked");
     assert_eq!(world.said(condition::STALLED), "True AccessDenied");
-    assert!(ready(&world).contains("friday night"), "{}", ready(&world));
+    assert!(
+        world.ready().contains("weekly patch slot"),
+        "{}",
+        world.ready()
+    );
 
     let mut world = waiting(DAY);
     world.cloud.broken.insert("ScalingGroup", ErrorClass::Retry);
     world.run_for(10 * 60);
     assert_eq!(world.said(condition::READY), "Unknown WindowClosed");
     assert!(
-        !ready(&world).contains("nothing else stood"),
+        !world.ready().contains("nothing else stood"),
         "{}",
-        ready(&world)
+        world.ready()
     );
     world.cloud.broken.clear();
     world.run_for(HOUR);
     assert!(
-        ready(&world).contains("nothing else stood"),
+        world.ready().contains("nothing else stood"),
         "{}",
-        ready(&world)
+        world.ready()
     );
 }
 
@@ -184,15 +173,15 @@ fn while_the_rate_is_spent_nobody_looks_twice_a_minute() {
 
 #[test]
 fn before_spec_not_before_it_is_the_same() {
-    let world = without_its_image(image(json!({})));
+    let world = image(json!({})).without_its_image();
     let time = world.cloud.time() + SignedDuration::from_hours(5);
     let mut world = written(world, &json!({"notBefore": time.to_string()}));
     world.run_for(60);
     assert_eq!(world.said(condition::STALLED), "True ImageNotFound");
     assert!(
-        ready(&world).contains("(spec.notBefore)"),
+        world.ready().contains("(spec.notBefore)"),
         "{}",
-        ready(&world)
+        world.ready()
     );
     has_its_image(&mut world);
     world.run_until(DAY, "at rest", World::at_rest);
@@ -203,7 +192,7 @@ fn before_spec_not_before_it_is_the_same() {
 #[test]
 fn a_rollback_of_what_was_updated_since_ends_before_its_window_opens() {
     let mut update = finished_image();
-    let window = opening(&update, DAY);
+    let window = open(&update, DAY, 3 * HOUR);
     let mut back = rollback(&mut update, json!({"window": window}));
     back.run_for(60);
     assert_eq!(back.said(condition::READY), "Unknown WindowClosed");

@@ -61,6 +61,12 @@ pub fn image(spec: Value) -> World {
 }
 
 impl World {
+    /// The same where the image that it rolls out does not exist.
+    pub fn without_its_image(mut self) -> Self {
+        self.cloud.images.retain(|image| image.id != NEW_IMAGE);
+        self
+    }
+
     pub fn annotated(&mut self, key: &str, value: &str) {
         let annotations = self.task.metadata.annotations.get_or_insert_default();
         annotations.insert(format!("ess-rollout.io/{key}"), value.to_owned());

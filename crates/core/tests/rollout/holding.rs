@@ -15,7 +15,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
 /// A window of this task that is open from so many seconds after the test's beginning, and for so long.
-fn open(world: &World, from: i64, seconds: i64) -> Value {
+pub fn open(world: &World, from: i64, seconds: i64) -> Value {
     span(world, "Allow", from, seconds)
 }
 

@@ -46,7 +46,7 @@ impl World {
         json!({"kind": kind, "reason": format!("{kind} of the test"), "start": start.to_string(), "end": end.to_string()})
     }
 
-    fn ready(&self) -> &str {
+    pub fn ready(&self) -> &str {
         &self.condition(condition::READY).unwrap().message
     }
 

@@ -13,9 +13,7 @@ use crate::world::World;
 const DAY: i64 = 24 * 3600;
 
 fn without_its_image(spec: serde_json::Value) -> World {
-    let mut world = image(spec);
-    world.cloud.images.retain(|image| image.id != NEW_IMAGE);
-    world
+    image(spec).without_its_image()
 }
 
 fn exceeded(world: &World, named: &str) {
