@@ -11,6 +11,8 @@ use ess_rollout_test_support::Operator;
 use ess_rollout_test_support::proxy::{self, Forwarder, Request};
 use futures::future::BoxFuture;
 
+use super::site::SETTLE;
+
 /// On which side of a request the operator dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -89,6 +91,8 @@ struct State {
     events: VecDeque<Event>,
     happened: usize,
     failure: Option<String>,
+    /// A call that came later than the operator is told a call can.
+    overdue: Option<Duration>,
 }
 
 /// Stands at both proxies of one operator.
@@ -135,6 +139,12 @@ impl Gate {
     /// What went wrong with a kill or a start, if anything did.
     pub fn failure(&self) -> Option<String> {
         locked(&self.state).failure.clone()
+    }
+
+    /// How late a call came to its server, where that is later than [`SETTLE`], which the operator is told is the latest: the
+    /// machine stood still. What such a run comes to says nothing of the operator.
+    pub fn overdue(&self) -> Option<Duration> {
+        locked(&self.state).overdue
     }
 
     /// What happened in this run, for people: the requests with their times, and the operator's log.
@@ -248,9 +258,15 @@ impl proxy::Gate for Gate {
                     None
                 }
                 Verdict::KillThenForward(late, restart) => {
+                    let arrived = Instant::now();
+                    let gate = Arc::clone(&self);
                     tokio::spawn(async move {
                         tokio::time::sleep(late).await;
                         server.forward(&request).await;
+                        let took = arrived.elapsed();
+                        if took > SETTLE {
+                            locked(&gate.state).overdue = Some(took);
+                        }
                     });
                     self.kill(restart).await;
                     None
