@@ -1,5 +1,7 @@
 //! `windows`: the MaintenanceWindows, and what they hold.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Context, Result};
 use ess_rollout_api::v1alpha1::{MaintenanceWindow, MaintenanceWindowStatus, condition};
 use ess_rollout_core::task::reason::Reason;
@@ -58,11 +60,19 @@ pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
         }
         Some(Output::Wide) | None => {}
     }
+    let held = held(cluster, scope, &place).await?;
+    let elsewhere = of_elsewhere(&windows, &held).into_iter();
+    let elsewhere: Vec<String> = elsewhere
+        .map(|(window, objects)| match objects {
+            1 => format!("MaintenanceWindow {window} holds 1 object {place}"),
+            _ => format!("MaintenanceWindow {window} holds {objects} objects {place}"),
+        })
+        .collect();
     if windows.is_empty() {
         eprintln!("there is no MaintenanceWindow {place}");
+        print(&elsewhere)?;
         return Ok(End::Wanted);
     }
-    let held = held(cluster, scope, &place).await?;
     let now = Timestamp::now();
     let rows: Vec<Row> = windows
         .iter()
@@ -72,7 +82,9 @@ pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
     if args.all_namespaces {
         header.insert(0, "NAMESPACE");
     }
-    print(&table(&header, &rows, style(false)))?;
+    let mut lines = table(&header, &rows, style(false));
+    lines.extend(elsewhere);
+    print(&lines)?;
     Ok(End::Wanted)
 }
 
@@ -95,14 +107,37 @@ async fn held(cluster: &Cluster, scope: Scope<'_>, place: &str) -> Result<Vec<St
     Ok(said)
 }
 
-/// Whether somebody is told that this window is what he waits for.
-fn names(said: &str, namespace: &str, name: &str) -> bool {
-    let called = format!("MaintenanceWindow {namespace}/{name}");
-    let mut found = said.match_indices(&called);
-    found.any(|(at, _)| {
-        let next = said[at + called.len()..].chars().next();
-        next.is_none_or(|next| !(next.is_ascii_alphanumeric() || next == '-' || next == '.'))
-    })
+/// The windows, as `namespace/name`, that somebody is told he waits for.
+fn named(said: &str) -> BTreeSet<&str> {
+    let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-./".contains(c);
+    let after = said.split("MaintenanceWindow ").skip(1);
+    after
+        .filter_map(|text| text.split(|c| !of_a_name(c)).next())
+        // A name ends with a letter or a digit, a sentence with a full stop.
+        .map(|name| name.trim_end_matches('.'))
+        .filter(|name| name.contains('/'))
+        .collect()
+}
+
+/// The windows that hold objects and are not among those listed, each with how many: those of the operator's namespace are for all,
+/// and who works in a namespace of his own may not be allowed to list them.
+fn of_elsewhere(listed: &[MaintenanceWindow], held: &[String]) -> BTreeMap<String, usize> {
+    let listed: BTreeSet<String> = listed.iter().map(full_name).collect();
+    let mut found = BTreeMap::new();
+    for name in held.iter().flat_map(|said| named(said)) {
+        if !listed.contains(name) {
+            *found.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    found
+}
+
+fn full_name(window: &MaintenanceWindow) -> String {
+    format!(
+        "{}/{}",
+        window.namespace().unwrap_or_default(),
+        window.name_any()
+    )
 }
 
 fn row(all_namespaces: bool, window: &MaintenanceWindow, held: &[String], now: Timestamp) -> Row {
@@ -119,7 +154,8 @@ fn row(all_namespaces: bool, window: &MaintenanceWindow, held: &[String], now: T
         None => (Mood::Bad, "unreadable"),
     };
     let next = status.next_change.as_ref().map(|next| next.0);
-    let holds = held.iter().filter(|said| names(said, &namespace, &name));
+    let called = full_name(window);
+    let holds = held.iter().filter(|said| named(said).contains(&*called));
     let mut cells = vec![
         name.clone(),
         format!("{:?}", window.spec.window.kind),
@@ -170,11 +206,23 @@ mod tests {
 
     #[test]
     fn a_window_holds_who_is_told_of_it_by_its_whole_name() {
-        let said = "MaintenanceWindow shop/nights (patches) is closed until then, and MaintenanceWindow shop/sale-2 begins";
-        assert!(names(said, "shop", "nights"));
-        assert!(!names(said, "shop", "night"));
-        assert!(!names(said, "shop", "sale"));
-        assert!(names(said, "shop", "sale-2"));
-        assert!(!names(said, "warehouse", "nights"));
+        let said = "MaintenanceWindow shop/nights (patches) is closed until then, and MaintenanceWindow shop/sale-2.";
+        assert_eq!(named(said), BTreeSet::from(["shop/nights", "shop/sale-2"]));
+        assert_eq!(named("no MaintenanceWindow is open"), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_window_of_another_namespace_is_named_with_how_many_it_holds() {
+        let window = json!({
+            "apiVersion": "ess-rollout.io/v1alpha1", "kind": "MaintenanceWindow",
+            "metadata": {"name": "nights", "namespace": "shop"}, "spec": {},
+        });
+        let listed = [serde_json::from_value(window).unwrap()];
+        let held = [
+            "MaintenanceWindow shop/nights is closed, and MaintenanceWindow ops/freeze begins",
+            "MaintenanceWindow ops/freeze begins: MaintenanceWindow ops/freeze",
+        ];
+        let found = of_elsewhere(&listed, &held.map(str::to_owned));
+        assert_eq!(found, BTreeMap::from([("ops/freeze".to_owned(), 2)]));
     }
 }
