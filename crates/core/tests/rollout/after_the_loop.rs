@@ -11,9 +11,14 @@ const POLICIES: [&str; 3] = ["Automatic", "SuspendFirstBatch", "SuspendEachBatch
 
 /// An update of four instances in two batches that OOS may not tag.
 fn untagged(policy: &str, lag: i64) -> World {
+    untagged_in(policy, (lag, 0, 0))
+}
+
+fn untagged_in(policy: &str, (lag, lag_of_parts, lag_of_tasks): (i64, i64, i64)) -> World {
     let mut world = image(json!({"suspensionPolicy": policy, "approvedBatches": 101}));
     world.cloud.tagging_denied = true;
-    world.cloud.lag = lag;
+    (world.cloud.lag, world.cloud.lag_of_parts) = (lag, lag_of_parts);
+    world.cloud.lag_of_tasks = lag_of_tasks;
     world.run_to_state("FailureSuspended");
     world
 }
@@ -21,8 +26,16 @@ fn untagged(policy: &str, lag: i64) -> World {
 #[test]
 fn it_is_a_failure_pause_with_its_text_and_nothing_is_approved_after_the_last_batch() {
     for policy in POLICIES {
-        for lag in [0, 20, 45] {
-            let mut world = untagged(policy, lag);
+        for lag in [
+            (0, 0, 0),
+            (20, 0, 0),
+            (45, 0, 0),
+            (20, 45, 0),
+            (0, 0, 20),
+            (0, 0, 50),
+            (0, 20, 50),
+        ] {
+            let mut world = untagged_in(policy, lag);
             let pause = world.status().pause.clone().unwrap();
             assert_eq!(pause.kind, PauseKind::Failure);
             for text in [
@@ -35,13 +48,15 @@ fn it_is_a_failure_pause_with_its_text_and_nothing_is_approved_after_the_last_ba
             assert_eq!(world.table(), ["Unknown", "False", "-", "True", "True"]);
             let (sent, writes) = (world.cloud.sent.len(), world.task_writes);
             world.run_for(900);
-            assert_eq!(world.cloud.sent.len(), sent, "{policy} lag {lag}");
-            assert!(world.task_writes <= writes + 1, "{policy} lag {lag}");
+            assert_eq!(world.cloud.sent.len(), sent, "{policy} lag {lag:?}");
+            assert!(world.task_writes <= writes + 1, "{policy} lag {lag:?}");
             let pauses: &[i32] = match policy {
                 "Automatic" => &[],
                 _ => &[1],
             };
-            assert_eq!(world.cloud.approved, pauses, "{policy} lag {lag}");
+            assert_eq!(world.cloud.approved, pauses, "{policy} lag {lag:?}");
+            let told = world.cloud.count("NotifyExecution");
+            assert_eq!(told, pauses.len(), "{policy} lag {lag:?}");
         }
     }
 }

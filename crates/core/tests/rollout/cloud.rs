@@ -188,6 +188,8 @@ pub struct Cloud {
     pub lag: i64,
     /// The same of all but the row of a root execution, if that is more.
     pub lag_of_parts: i64,
+    /// The same of the tasks of executions, if that is more.
+    pub lag_of_tasks: i64,
     /// Seconds by which what is read of the group is behind what was suspended and resumed.
     pub lag_of_group: i64,
     /// Batches in which a process of the group ran.
@@ -375,6 +377,7 @@ impl Cloud {
             frozen: false,
             lag: 0,
             lag_of_parts: 0,
+            lag_of_tasks: 0,
             tagging_denied: false,
             tags_ignored: false,
             passed_over_at_once: false,
@@ -631,13 +634,16 @@ impl Cloud {
                 known.map(|(_, listed)| listed.clone()).unwrap_or_default()
             }
         };
-        let (mut executions, tasks) = behind(self.lag);
-        if self.lag_of_parts <= self.lag {
-            return (executions, tasks);
+        let (mut executions, mut tasks) = behind(self.lag);
+        if self.lag_of_parts > self.lag {
+            let (parts, older) = behind(self.lag_of_parts);
+            executions.retain(|e| e.parent.is_none());
+            executions.extend(parts.into_iter().filter(|e| e.parent.is_some()));
+            tasks = older;
         }
-        let (parts, tasks) = behind(self.lag_of_parts);
-        executions.retain(|e| e.parent.is_none());
-        executions.extend(parts.into_iter().filter(|e| e.parent.is_some()));
+        if self.lag_of_tasks > self.lag.max(self.lag_of_parts) {
+            tasks = behind(self.lag_of_tasks).1;
+        }
         (executions, tasks)
     }
 

@@ -103,7 +103,8 @@ fn look_at(
     if let Some(cancellation) = &mut status.cancellation {
         cancellation.missing_since = None;
     }
-    if root.status == ExecutionStatus::Waiting && tasks.is_empty() && has_begun(&status) {
+    let has_run = !children.is_empty() || has_begun(&status);
+    if root.status == ExecutionStatus::Waiting && tasks.is_empty() && has_run {
         return Ok(tasks_left_out(ctx, status));
     }
     let before = shape(&status);

@@ -31,7 +31,7 @@ impl Cloud {
     }
 
     pub(super) fn remember(&mut self) {
-        if self.lag == 0 && self.lag_of_parts == 0 {
+        if self.lag == 0 && self.lag_of_parts == 0 && self.lag_of_tasks == 0 {
             return;
         }
         let listed = self.everything();
