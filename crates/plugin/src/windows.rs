@@ -61,8 +61,7 @@ pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
         Some(Output::Wide) | None => {}
     }
     let held = held(cluster, scope, &place).await?;
-    let elsewhere = of_elsewhere(&windows, &held).into_iter();
-    let elsewhere: Vec<String> = elsewhere
+    let elsewhere: Vec<String> = of_elsewhere(&windows, &held)
         .map(|(window, objects)| match objects {
             1 => format!("MaintenanceWindow {window} holds 1 object {place}"),
             _ => format!("MaintenanceWindow {window} holds {objects} objects {place}"),
@@ -88,23 +87,30 @@ pub async fn run(cluster: &Cluster, args: &WindowsArgs) -> Result<End> {
     Ok(End::Wanted)
 }
 
-/// What is said of each object that waits.
-async fn held(cluster: &Cluster, scope: Scope<'_>, place: &str) -> Result<Vec<String>> {
-    let mut said = Vec::new();
+/// How many objects each window holds, by the window's `namespace/name`: as each object is told.
+async fn held(cluster: &Cluster, scope: Scope<'_>, place: &str) -> Result<BTreeMap<String, usize>> {
+    let mut held = BTreeMap::new();
     for kind in Kind::ALL {
         let api = cluster.api(kind, scope);
         let each = |raw| {
             let object = Object::read(kind, raw)?;
-            if object.end().is_none() {
-                let ready = conditions::condition(conditions_of(&object), condition::READY);
-                said.extend(ready.map(|ready| ready.message.clone()));
+            let ready = conditions::condition(conditions_of(&object), condition::READY);
+            if let Some(ready) = ready.filter(|_| object.end().is_none()) {
+                count(&mut held, &ready.message);
             }
             Ok(())
         };
         let listed = cluster.list(&api, &ListParams::default(), each).await;
         listed.with_context(|| format!("cannot list {}s {place}", kind.name()))?;
     }
-    Ok(said)
+    Ok(held)
+}
+
+/// Counts an object at each window that it is told it waits for.
+fn count(held: &mut BTreeMap<String, usize>, said: &str) {
+    for name in named(said) {
+        *held.entry(name.to_owned()).or_default() += 1;
+    }
 }
 
 /// The windows, as `namespace/name`, that somebody is told he waits for.
@@ -121,15 +127,12 @@ fn named(said: &str) -> BTreeSet<&str> {
 
 /// The windows that hold objects and are not among those listed, each with how many: those of the operator's namespace are for all,
 /// and who works in a namespace of his own may not be allowed to list them.
-fn of_elsewhere(listed: &[MaintenanceWindow], held: &[String]) -> BTreeMap<String, usize> {
+fn of_elsewhere<'h>(
+    listed: &[MaintenanceWindow],
+    held: &'h BTreeMap<String, usize>,
+) -> impl Iterator<Item = (&'h String, &'h usize)> {
     let listed: BTreeSet<String> = listed.iter().map(full_name).collect();
-    let mut found = BTreeMap::new();
-    for name in held.iter().flat_map(|said| named(said)) {
-        if !listed.contains(name) {
-            *found.entry(name.to_owned()).or_default() += 1;
-        }
-    }
-    found
+    held.iter().filter(move |(name, _)| !listed.contains(*name))
 }
 
 fn full_name(window: &MaintenanceWindow) -> String {
@@ -140,7 +143,12 @@ fn full_name(window: &MaintenanceWindow) -> String {
     )
 }
 
-fn row(all_namespaces: bool, window: &MaintenanceWindow, held: &[String], now: Timestamp) -> Row {
+fn row(
+    all_namespaces: bool,
+    window: &MaintenanceWindow,
+    held: &BTreeMap<String, usize>,
+    now: Timestamp,
+) -> Row {
     let none = MaintenanceWindowStatus::default();
     let status = window.status.as_ref().unwrap_or(&none);
     let (namespace, name) = (window.namespace().unwrap_or_default(), window.name_any());
@@ -154,15 +162,14 @@ fn row(all_namespaces: bool, window: &MaintenanceWindow, held: &[String], now: T
         None => (Mood::Bad, "unreadable"),
     };
     let next = status.next_change.as_ref().map(|next| next.0);
-    let called = full_name(window);
-    let holds = held.iter().filter(|said| named(said).contains(&*called));
+    let holds = held.get(&full_name(window)).copied().unwrap_or_default();
     let mut cells = vec![
         name.clone(),
         format!("{:?}", window.spec.window.kind),
         open.to_owned(),
         next.map_or(String::new(), |next| next.to_string()),
         next.map_or(String::new(), |next| age(next, now)),
-        holds.count().to_string(),
+        holds.to_string(),
         status.reason.clone().unwrap_or_default(),
     ];
     if all_namespaces {
@@ -197,7 +204,9 @@ mod tests {
             serde_json::from_value(window).unwrap()
         };
         let now = Timestamp::UNIX_EPOCH;
-        let shown = |open, reason| row(false, &window(open, reason), &[], now).cells[2].clone();
+        let shown = |open, reason| {
+            row(false, &window(open, reason), &BTreeMap::new(), now).cells[2].clone()
+        };
         assert_eq!(shown(false, "NeverDue"), "never");
         assert_eq!(shown(false, "Scheduled"), "no");
         // A Freeze that is over holds nothing.
@@ -218,11 +227,14 @@ mod tests {
             "metadata": {"name": "nights", "namespace": "shop"}, "spec": {},
         });
         let listed = [serde_json::from_value(window).unwrap()];
-        let held = [
+        let mut held = BTreeMap::new();
+        for said in [
             "MaintenanceWindow shop/nights is closed, and MaintenanceWindow ops/freeze begins",
             "MaintenanceWindow ops/freeze begins: MaintenanceWindow ops/freeze",
-        ];
-        let found = of_elsewhere(&listed, &held.map(str::to_owned));
-        assert_eq!(found, BTreeMap::from([("ops/freeze".to_owned(), 2)]));
+        ] {
+            count(&mut held, said);
+        }
+        let found: Vec<_> = of_elsewhere(&listed, &held).collect();
+        assert_eq!(found, [(&"ops/freeze".to_owned(), &2)]);
     }
 }
