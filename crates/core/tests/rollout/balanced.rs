@@ -129,7 +129,7 @@ fn an_instance_that_gets_healthy_in_time_is_waited_for() {
 
 #[test]
 fn what_is_not_known_is_doubt_and_says_what_is_missing() {
-    let cases: [(ServerGroup, Change<'_>, &str); 8] = [
+    let cases: [(ServerGroup, Change<'_>, &str); 9] = [
         (
             clb(),
             &|w, id| is_found(w, id, ServerHealth::NotChecked),
@@ -159,6 +159,11 @@ fn what_is_not_known_is_doubt_and_says_what_is_missing() {
             clb(),
             &|w, id| w.cloud.weights.extend([(id.into(), 0)]),
             "has the weight 0 in CLB lb-1",
+        ),
+        (
+            clb(),
+            &|w, id| w.cloud.not_checked.extend([id.into()]),
+            "is checked by no listener in CLB lb-1",
         ),
         (
             alb(),
@@ -284,6 +289,32 @@ fn a_batch_under_way_is_not_asked_about_and_a_pause_once_for_each_interval() {
     let listed: BTreeSet<_> = listed.collect();
     assert!(listed.len() <= 2, "{listed:?}");
     assert!(world.task_writes - writes <= 2);
+}
+
+/// An interval may have begun before the batch ended, when its instances were out of service, and another task may have asked then.
+#[test]
+fn what_was_said_before_the_batch_ended_is_not_taken_for_what_is_said_of_it() {
+    let of_interval = ["HealthOfServers", "HealthOfGroups", "BackendServers"];
+    for of in all() {
+        let mut world = balanced(of.clone(), json!({}), json!({"intervalSeconds": 600}));
+        world.run_to_state("Running");
+        world.shared.borrow_mut().clear();
+        world.run_to_state("BatchHeld");
+        world.run_for(MINUTE);
+        let paused = world.status().pause.as_ref().unwrap().since.0;
+        assert_ne!(paused.as_second() % 600, 0, "an interval begins by itself");
+        let shared = world.shared.borrow();
+        let since: Vec<_> = shared
+            .iter()
+            .filter(|(query, _)| of_interval.contains(query))
+            .map(|(_, since)| *since)
+            .collect();
+        assert!(!since.is_empty(), "{of}");
+        assert!(
+            since.iter().all(|since| *since >= paused),
+            "{of}: {since:?}"
+        );
+    }
 }
 
 /// Of a group so large that its instances are not on record all that serve are looked at: none of them would be a pass of nobody.

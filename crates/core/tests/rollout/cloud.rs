@@ -158,6 +158,8 @@ pub struct Cloud {
     pub weights: BTreeMap<String, i64>,
     /// Instances that are in no server group.
     pub not_attached: BTreeSet<String>,
+    /// Of CLB: instances whose health is told of no port, as where no listener has their server group for its backend.
+    pub not_checked: BTreeSet<String>,
     /// Of ALB and NLB: whether a listener forwards to the server groups, and whether these have health checks.
     pub forwarded: bool,
     pub checked: bool,
@@ -359,6 +361,7 @@ impl Cloud {
             not_normal: BTreeMap::new(),
             weights: BTreeMap::new(),
             not_attached: BTreeSet::new(),
+            not_checked: BTreeSet::new(),
             forwarded: true,
             checked: true,
             alarms: Vec::new(),
@@ -517,7 +520,8 @@ impl Cloud {
             Query::BackendServers { .. } => Answer::BackendServers(self.backend_servers()),
             Query::HealthOfServers { .. } => {
                 let servers = self.backend_servers().into_iter();
-                Answer::HealthOfServers(servers.map(|s| self.health(&s.server)).collect())
+                let checked = servers.filter(|s| !self.not_checked.contains(&s.server));
+                Answer::HealthOfServers(checked.map(|s| self.health(&s.server)).collect())
             }
             Query::Listeners { .. } => Answer::Listeners(vec!["lsn-1".into()]),
             Query::HealthOfGroups { .. } => Answer::HealthOfGroups(self.health_of_groups()),

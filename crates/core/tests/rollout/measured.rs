@@ -363,6 +363,32 @@ fn one_answer_does_for_all_who_ask_in_the_same_interval() {
     assert!(pauses.len() <= 3, "{pauses:?}");
 }
 
+/// An interval may have begun before the batch ended, when its instances were out of service, and another task may have asked then.
+#[test]
+fn what_was_said_before_the_batch_ended_is_not_taken_for_what_is_said_of_it() {
+    let metric = json!({
+        "name": "errors", "source": "prod", "query": "vector(0)", "passBelow": "0.01", "failAbove": "0.05",
+    });
+    let webhook = json!({"name": "smoke", "target": "qa"});
+    for gates in [
+        json!({"metrics": [metric], "intervalSeconds": 600}),
+        json!({"webhooks": [webhook], "intervalSeconds": 600}),
+    ] {
+        let mut world = world(gates);
+        world.run_to_state("Running");
+        world.endpoints_asked.borrow_mut().clear();
+        world.run_to_state("BatchHeld");
+        world.run_for(MINUTE);
+        let paused = world.status().pause.as_ref().unwrap().since.0;
+        assert_ne!(paused.as_second() % 600, 0, "an interval begins by itself");
+        let asked = world.endpoints_asked.borrow();
+        assert!(!asked.is_empty());
+        for (query, since) in asked.iter() {
+            assert!(*since >= paused, "{query:?}: {since}");
+        }
+    }
+}
+
 #[test]
 fn what_is_measured_in_the_last_soak_says_whether_the_update_is_verified() {
     for (value, verified) in [
