@@ -107,11 +107,13 @@ fn answer(done: &Done) {
     write(&(serde_json::to_string(done).expect("an outcome is JSON") + "\n"));
 }
 
-/// At once: what was in a buffer would be written by each child, too.
+/// At once: what was in a buffer would be written by each child, too. Where nobody listens any more there is no more to do.
 fn write(text: &str) {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.expect("whoever asks listens");
+    if written.is_err() {
+        std::process::exit(0);
+    }
 }
 
 /// A number in the environment.
@@ -124,14 +126,16 @@ pub fn work(jobs: Vec<Job>) -> Vec<Done> {
     let queue = Mutex::new(VecDeque::from(jobs));
     let broken = AtomicU64::new(0);
     let enough = set("ENOUGH").unwrap_or(ENOUGH);
+    let go_on = || broken.load(Ordering::Relaxed) < enough;
     let next = || {
         let next = queue.lock().expect("no panic").pop_front();
-        next.filter(|_| broken.load(Ordering::Relaxed) < enough)
+        next.filter(|_| go_on())
     };
     let seen = |done: &Done| {
         if !done.outcome.violations.is_empty() {
             broken.fetch_add(1, Ordering::Relaxed);
         }
+        go_on()
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
@@ -144,8 +148,8 @@ pub fn work(jobs: Vec<Job>) -> Vec<Done> {
     })
 }
 
-/// Starts a worker, and hands jobs to it as long as there are some.
-fn attend(next: impl Fn() -> Option<Job>, seen: impl Fn(&Done)) -> Vec<Done> {
+/// Starts a worker, and hands jobs to it as long as there are some, and as long as there is to be more after what was seen.
+fn attend(next: impl Fn() -> Option<Job>, seen: impl Fn(&Done) -> bool) -> Vec<Done> {
     let mut all = Vec::new();
     let mut worker = None;
     while let Some(job) = next() {
@@ -161,8 +165,14 @@ fn attend(next: impl Fn() -> Option<Job>, seen: impl Fn(&Done)) -> Vec<Done> {
                 break;
             }
             let done: Done = serde_json::from_str(&line).expect("an outcome");
-            seen(&done);
+            let go_on = seen(&done);
             all.push(done);
+            if !go_on {
+                // What has branched off it ends with its run: nobody listens to it.
+                child.kill().expect("a worker that has not been waited for");
+                child.wait().expect("a worker that is killed ends");
+                return all;
+            }
         }
         if !complete {
             let (Job::One(name) | Job::Tree(name) | Job::Field(name)) = job;
