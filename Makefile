@@ -51,7 +51,7 @@ soak: ## 10,000 random schedules of up to 20 faults
 	@hack/need rust
 	@ONLY=soak $(cargo) test --quiet --package ess-rollout --test simulation
 
-# ONLY='approve-for-any-pause' plants that alone; tests/mutants/list.toml has all.
+# ONLY='approve-for-any-pause' plants that alone; tests/mutants/list.toml has all. EVERY=3 has the sweep try a third of what it tries.
 mutants: ## plant faults in the operator, one at a time, and see which tests notice; takes hours
 	@hack/need rust python
 	@hack/mutants "$(target)" $(ONLY)

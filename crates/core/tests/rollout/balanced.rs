@@ -129,7 +129,7 @@ fn an_instance_that_gets_healthy_in_time_is_waited_for() {
 
 #[test]
 fn what_is_not_known_is_doubt_and_says_what_is_missing() {
-    let cases: [(ServerGroup, Change<'_>, &str); 9] = [
+    let cases: [(ServerGroup, Change<'_>, &str); 10] = [
         (
             clb(),
             &|w, id| is_found(w, id, ServerHealth::NotChecked),
@@ -159,6 +159,11 @@ fn what_is_not_known_is_doubt_and_says_what_is_missing() {
             clb(),
             &|w, id| w.cloud.weights.extend([(id.into(), 0)]),
             "has the weight 0 in CLB lb-1",
+        ),
+        (
+            alb(),
+            &|w, id| w.cloud.being_added.extend([id.into()]),
+            "is being added to, or removed from, ALB server group sgp-1",
         ),
         (
             clb(),

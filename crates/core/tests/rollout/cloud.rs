@@ -158,6 +158,8 @@ pub struct Cloud {
     pub weights: BTreeMap<String, i64>,
     /// Instances that are in no server group.
     pub not_attached: BTreeSet<String>,
+    /// Instances that server groups are still adding.
+    pub being_added: BTreeSet<String>,
     /// Of CLB: instances whose health is told of no port, as where no listener has their server group for its backend.
     pub not_checked: BTreeSet<String>,
     /// Of ALB and NLB: whether a listener forwards to the server groups, and whether these have health checks.
@@ -361,6 +363,7 @@ impl Cloud {
             not_normal: BTreeMap::new(),
             weights: BTreeMap::new(),
             not_attached: BTreeSet::new(),
+            being_added: BTreeSet::new(),
             not_checked: BTreeSet::new(),
             forwarded: true,
             checked: true,
@@ -448,7 +451,7 @@ impl Cloud {
                 server: member.id.clone(),
                 port: 80,
                 weight: self.weights.get(&member.id).copied().unwrap_or(usual),
-                available: true,
+                available: !self.being_added.contains(&member.id),
             }
         };
         attached.map(server).collect()

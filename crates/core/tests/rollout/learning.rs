@@ -91,6 +91,22 @@ fn a_batch_that_waited_for_people_says_nothing_of_the_next() {
     assert!(learned[0].batches.longest_seconds < 120);
 }
 
+/// In a batch that was left with a failure, or that a cancellation ended, less was done than in a whole one.
+#[test]
+fn a_batch_that_was_not_updated_as_a_whole_says_nothing_of_the_next() {
+    for (annotation, value, expected) in [("skip", "i-0001@1", 1), ("cancel", "n1", 0)] {
+        let mut world = script(json!({"batches": 2}));
+        world.cloud.failing.insert("i-0001".into(), 1);
+        world.run_to_state("FailureSuspended");
+        world.annotated(annotation, value);
+        world.run_to_rest();
+        assert!(world.status().batches[0].end_time.is_some(), "{annotation}");
+        let learned = world.record_status().durations;
+        let count: i32 = learned.iter().flat_map(|line| &line.batches.counts).sum();
+        assert_eq!(count, expected, "{annotation}: {learned:?}");
+    }
+}
+
 /// 20 batches of this size took less than a minute each, and the window is open for ten.
 #[test]
 fn a_window_is_long_enough_for_what_is_known_to_be_short() {

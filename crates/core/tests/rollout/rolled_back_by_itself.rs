@@ -208,6 +208,25 @@ fn what_people_end_is_not_rolled_back() {
     }
 }
 
+/// Whoever cancels says himself what becomes of it, also where an alarm goes off in the same moment.
+#[test]
+fn an_alarm_beside_a_persons_cancellation_creates_no_rollback() {
+    for seconds in [0, 1, 5] {
+        let mut update = update(json!({}));
+        update.run_until(HOUR, "under way", |world| {
+            world.state() == "Running" && !world.status().batches.is_empty()
+        });
+        update.annotated("cancel", "n1");
+        update.run_for(seconds);
+        goes_off(&mut update);
+        update.run_until(HOUR, "at rest", World::at_rest);
+        assert_eq!(update.state(), "Cancelled");
+        let cancellation = update.status().cancellation.as_ref().unwrap();
+        assert_ne!(cancellation.reason, "GateFailed");
+        assert!(update.rollbacks.is_empty(), "{seconds} s");
+    }
+}
+
 #[test]
 fn an_update_whose_way_back_is_not_known_does_not_begin() {
     let mut of_script = script(gates(json!({})));

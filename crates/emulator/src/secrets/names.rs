@@ -65,6 +65,12 @@ fn plain(name: &str) -> String {
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
+/// Whether one plain name is so few slips away from another. Most are told apart by their lengths alone: this is asked of every
+/// parameter of every call.
+fn is_near(name: &str, known: &str, slips: usize) -> bool {
+    name.len().abs_diff(known.len()) <= slips && osa_distance(name, known) <= slips
+}
+
 /// Whether a parameter may hold a secret, so that it is never kept: by its name, or because it is the
 /// value of an encrypted parameter, which is secret before anybody knows that it is one. `others` are
 /// the parameters of the call, with those that are texts.
@@ -80,7 +86,7 @@ pub(crate) fn may_be_secret<'a>(
     if !PUBLISHED.parameters.contains(&name) && TELLING.iter().any(|word| name.contains(word)) {
         return true;
     }
-    let is_value = osa_distance(&name, "value") <= 1
+    let is_value = is_near(&name, "value", 1)
         || name.ends_with("value")
         || name.ends_with("values")
         || name.starts_with("value");
@@ -97,8 +103,8 @@ fn gives_secret<'a>(
     if action.contains("secret") || !PUBLISHED.actions.contains(&action) {
         return true;
     }
-    let is_near = |known: &&str| osa_distance(&action, known) <= SLIPS;
-    if WITH_VALUE.iter().any(is_near) {
+    let mut with_value = WITH_VALUE.iter();
+    if with_value.any(|known| is_near(&action, known, SLIPS)) {
         return true;
     }
     // Of an ordinary one neither is there.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    BatchDurations, BatchState, BatchStatus, DurationHistogram, RollingUpdateTaskStatus,
-    ScalingGroupRecordStatus,
+    BatchDurations, BatchState, BatchStatus, DurationHistogram, InstanceState,
+    RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -60,8 +60,8 @@ fn class(size: usize) -> i32 {
     i32::try_from(size).unwrap_or(i32::MAX)
 }
 
-/// Adds the batches of a run that has ended. A batch in which something failed took as long as people took: it says
-/// nothing of the next.
+/// Adds the batches of a run that has ended. A batch in which something failed took as long as people took, and one in which
+/// something was passed over did less than a whole one: they say nothing of the next.
 pub(in crate::rollout) fn learn(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
@@ -72,9 +72,11 @@ pub(in crate::rollout) fn learn(
         None => return,
     };
     let at_once = |batch: &BatchStatus| {
-        let mut instances = status.instances.iter();
-        instances.all(|instance| instance.batch != batch.index || instance.attempt <= 1)
+        let instances = status.instances.iter();
+        let mut of_batch = instances.filter(|instance| instance.batch == batch.index);
+        of_batch.all(|instance| instance.state == InstanceState::Succeeded && instance.attempt <= 1)
     };
+    // Of a large group no instances are on record.
     let well = status.batches.iter();
     let well = well.filter(|batch| batch.state == BatchState::Succeeded);
     for batch in well.filter(|batch| at_once(batch)) {

@@ -25,21 +25,21 @@ const MAX_VERSIONS: usize = 1_000;
 /// What a value can be held against (API reference of CreateParameter).
 const CONSTRAINTS: &[&str] = &["AllowedValues", "AllowedPattern", "MinLength", "MaxLength"];
 
+/// What the actions of the parameter store do, and to what: each of these to each, secret or not.
+const VERBS: [&str; 5] = ["create", "get", "update", "delete", "list"];
+const NOUNS: [&str; 4] = [
+    "parameter",
+    "parameters",
+    "parameterversions",
+    "parametersbypath",
+];
+
 /// Whether an action is one of the parameter store's.
 pub(in crate::oos) fn is_store_action(action: &str) -> bool {
     let action = action.to_ascii_lowercase();
-    [
-        "parameter",
-        "parameters",
-        "parameterversions",
-        "parametersbypath",
-    ]
-    .iter()
-    .flat_map(|noun| [(*noun).to_owned(), format!("secret{noun}")])
-    .any(|noun| {
-        let verbs = ["create", "get", "update", "delete", "list"];
-        verbs.iter().any(|verb| action == format!("{verb}{noun}"))
-    })
+    let nouns = VERBS.iter().filter_map(|verb| action.strip_prefix(verb));
+    let mut plain = nouns.map(|noun| noun.strip_prefix("secret").unwrap_or(noun));
+    plain.any(|noun| NOUNS.contains(&noun))
 }
 
 impl Engine {
