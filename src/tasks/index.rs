@@ -570,7 +570,8 @@ fn order(facts: &Facts) -> (Option<Timestamp>, &ObjectKey) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
-    use ess_rollout_api::{FINALIZER, v1alpha1::RollingUpdateTask};
+    use ess_rollout_api::FINALIZER;
+    use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
     use serde_json::{Value, json};
 
     use super::*;
@@ -619,6 +620,29 @@ mod tests {
         assert_eq!(ahead(&index, "b", 5), None);
         assert_eq!(ahead(&index, "c", 5).as_deref(), Some("b"));
         assert_eq!(ahead(&index, "a", 7).as_deref(), Some("b"));
+    }
+
+    /// Who rolls back wants the old state now, however long others have waited.
+    #[test]
+    fn a_rollback_is_ahead_of_updates_that_are_older() {
+        let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
+        let back: ObjectView<Rollback> = serde_json::from_value(json!({
+            "metadata": {"namespace": "ns", "name": "z", "resourceVersion": "z-1",
+                "creationTimestamp": "2026-01-01T00:00:09Z"},
+            "spec": {"scalingGroupId": "asg-1"}
+        }))
+        .unwrap();
+        index.apply(1, Event::Apply(back));
+        assert_eq!(ahead(&index, "a", 1).as_deref(), Some("z"));
+        assert_eq!(ahead(&index, "b", 2).as_deref(), Some("z"));
+        let own = index.ahead(
+            Some("cn-hangzhou"),
+            "asg-1",
+            &ObjectKey::rollback("ns", "z"),
+            Some("2026-01-01T00:00:09Z".parse().unwrap()),
+            NOW.parse().unwrap(),
+        );
+        assert!(own.is_none());
     }
 
     #[test]
