@@ -26,6 +26,9 @@ pub fn endpoints() -> EndpointNames {
     ]))
 }
 
+/// Of a part of the data there is, as where one of several stores does not answer: a query ends so.
+const OF_A_PART: &str = " of a part";
+
 /// Endpoints that say what an alert rule of the cloud does: the one that is the query, or `rule-web`.
 pub struct RuleEndpoints(pub Arc<World>);
 
@@ -64,7 +67,8 @@ impl Endpoints for RuleEndpoints {
         };
         let answer = match query {
             EndpointQuery::Metric { query, .. } => {
-                let values = match state(query) {
+                let rule = query.strip_suffix(OF_A_PART);
+                let values = match state(rule.unwrap_or(query)) {
                     Some(AlarmState::Ok) => vec![0.0],
                     Some(AlarmState::Alarm) => vec![1.0],
                     _ => Vec::new(),
@@ -72,7 +76,7 @@ impl Endpoints for RuleEndpoints {
                 EndpointAnswer::Measured {
                     series: values.len(),
                     values,
-                    partial: false,
+                    partial: rule.is_some(),
                 }
             }
             EndpointQuery::Webhook(_) => EndpointAnswer::Said {

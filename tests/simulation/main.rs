@@ -18,6 +18,7 @@
 //! | `ONLY='scenario'` | one scenario |
 //! | `ONLY='scenario:12:after:20:late'` | one run with these faults at these boundaries |
 //! | `ONLY='scenario:seed=7'`, `:two`, `:profile=7` | one with faults that are drawn; where another operator stands by; on a cloud that behaves otherwise |
+//! | `ONLY='scenario:brief'` | one without faults, without the day of silence after it |
 //! | `ONLY=names` | no run: the names of the scenarios |
 //! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `fields`, `story` | that part |
 //! | `FAULTS='late,reads-null'`, `FAULTS=all` | these faults at every boundary, and no others; all of them |

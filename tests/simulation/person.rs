@@ -214,11 +214,8 @@ impl Person {
                     && field(name, "/status/pause/kind") == Some(json!("Batch"))
             }
             When::Field(name, pointer, value) => field(name, pointer).as_ref() == Some(value),
-            When::Stalled(name, reason) => find(world, name).is_some_and(|object| {
-                let conditions = object["status"]["conditions"].as_array();
-                let mut conditions = conditions.into_iter().flatten();
-                conditions.any(|c| c["type"] == "Stalled" && c["reason"] == *reason)
-            }),
+            When::Stalled(name, reason) => has_condition(world, name, "Stalled", "reason", reason),
+            When::True(name, kind) => has_condition(world, name, kind, "status", "True"),
             When::Gone(name) => find(world, name).is_none(),
             When::Named(name) => {
                 field(name, "/status/runs/0").is_none()
@@ -414,4 +411,13 @@ pub fn called_by(
         }
         Outcome::Dropped => Err("no answer".to_owned()),
     }
+}
+
+/// Whether the condition of this type has this value in this field.
+fn has_condition(world: &World, name: Name, kind: &str, field: &str, value: &str) -> bool {
+    find(world, name).is_some_and(|object| {
+        let conditions = object["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|c| c["type"] == kind && c[field] == value)
+    })
 }

@@ -64,6 +64,8 @@ pub struct Run {
     pub from: Option<Arc<(String, Golden)>>,
     /// Whether every moment is kept.
     pub keeps_moments: bool,
+    /// Without a fault: whether it is over soon after its end, and nobody looks at what is logged. It tells how many passes are usual.
+    pub brief: bool,
 }
 
 /// What came of it.
@@ -170,6 +172,7 @@ impl Run {
             profile: None,
             from: None,
             keeps_moments: false,
+            brief: false,
         }
     }
 
@@ -188,6 +191,9 @@ impl Run {
         if self.two && !self.has_faults_of_two() {
             name.push_str(":two");
         }
+        if self.brief {
+            name.push_str(":brief");
+        }
         for (number, fault) in &self.plan {
             name.push_str(&format!(":{number}:{}", fault.name()));
         }
@@ -205,6 +211,8 @@ impl Run {
         while let Some(word) = words.next() {
             if word == "two" {
                 run.two = true;
+            } else if word == "brief" {
+                run.brief = true;
             } else if let Some(profile) = word.strip_prefix("profile=") {
                 run.profile = Some(profile.parse().ok()?);
             } else if let Some(seed) = word.strip_prefix("seed=") {
@@ -248,7 +256,7 @@ impl Run {
             .build()
             .expect("a runtime without I/O");
         // Without faults; what is logged with them is no different.
-        if !faults.none() {
+        if !faults.none() || self.brief {
             return runtime.block_on(self.live(faults, kinds.clone(), traced));
         }
         let logged = Logged::default();
@@ -343,8 +351,8 @@ impl Run {
         }
         // Whether it is listened to afterwards is no part of the run: a window may say then that it has opened.
         let (passes, hash) = (world.passes(), world.hash());
-        if is_dry && self.profile.is_none() && self.from.is_none() && world.violations().is_empty()
-        {
+        let is_alone = self.profile.is_none() && self.from.is_none() && !self.brief;
+        if is_dry && is_alone && world.violations().is_empty() {
             silence(&world).await;
         }
         // What is left by a run that was broken off says nothing.

@@ -63,6 +63,8 @@ pub enum When {
     Field(Name, &'static str, Value),
     /// The condition `Stalled` has this reason.
     Stalled(Name, &'static str),
+    /// The condition of this type is True.
+    True(Name, &'static str),
     /// The object is gone.
     Gone(Name),
     /// This record names the execution of its first run, or has no run any more.

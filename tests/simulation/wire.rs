@@ -92,7 +92,7 @@ impl CloudWire {
         } else {
             must_lead(world, &self.life, &action);
             invariants::before_call(world, &action, &request.body);
-            fault = world.gate.reach(Side::Cloud);
+            fault = world.reach(Side::Cloud);
         }
         let number = world.gate.passed();
         let story = |became: &str| {
@@ -374,7 +374,7 @@ impl ApiserverWire {
             format!("{} {}", request.method(), segments.join("/"))
         };
         let fault = if writes && !event {
-            world.gate.reach(Side::Apiserver)
+            world.reach(Side::Apiserver)
         } else {
             None
         };

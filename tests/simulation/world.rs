@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::fault::Fault;
 use crate::gate::{Gate, Side};
 use crate::golden::Moment;
 use crate::lease::KeptLease;
@@ -48,6 +49,8 @@ pub const LATE_SECONDS: f64 = 18.0;
 pub const FOR_A_WHILE: Duration = Duration::from_secs(60);
 /// More passes than this within a minute of virtual time make no progress.
 const PASSES_A_MINUTE: usize = 150;
+/// More calls and writes than this that change something, or are to, within a minute of virtual time are the same over and over.
+const CHANGES_A_MINUTE: usize = 100;
 
 pub struct World {
     pub apiserver: FakeApiserver,
@@ -78,6 +81,7 @@ struct Seen {
     /// `None`: nobody reads it.
     trace: Option<Vec<String>>,
     passes: Vec<Instant>,
+    changes: Vec<Instant>,
     count: usize,
     /// When each object is to be looked at again.
     due: BTreeMap<ObjectKey, Instant>,
@@ -373,13 +377,25 @@ impl World {
         if seen.made.is_some() {
             return;
         }
-        seen.passes
-            .retain(|at| now.duration_since(*at) < Duration::from_secs(60));
-        seen.passes.push(now);
-        if seen.passes.len() == PASSES_A_MINUTE {
-            drop(seen);
+        let passes = within_a_minute(&mut seen.passes, now);
+        drop(seen);
+        if passes == PASSES_A_MINUTE {
             self.violation(format!("{PASSES_A_MINUTE} passes within a minute"));
         }
+    }
+
+    /// A request that changes something comes to its boundary: what goes wrong there.
+    pub fn reach(&self, side: Side) -> Option<Fault> {
+        let mut seen = self.seen();
+        let is_counted = seen.made.is_none();
+        let changes = within_a_minute(&mut seen.changes, Instant::now());
+        drop(seen);
+        if is_counted && changes == CHANGES_A_MINUTE {
+            self.violation(format!(
+                "{CHANGES_A_MINUTE} calls and writes that change something, within a minute"
+            ));
+        }
+        self.gate.reach(side)
     }
 
     /// Whoever looked at an object wants to look again after this time.
@@ -462,4 +478,11 @@ impl World {
     pub fn passes(&self) -> usize {
         self.seen().count
     }
+}
+
+/// Adds one, and counts those of the last minute.
+fn within_a_minute(times: &mut Vec<Instant>, now: Instant) -> usize {
+    times.retain(|at| now.duration_since(*at) < Duration::from_secs(60));
+    times.push(now);
+    times.len()
 }

@@ -130,6 +130,20 @@ fn shared_windows() -> Vec<Scenario> {
             ),
         )
         .ends("web", &["Succeeded"]),
+        // No batch fits into a minute, until somebody makes it longer.
+        Scenario::new(
+            "selected-by-what-is-too-short",
+            script("web", json!({"batches": 2})),
+        )
+        .first(Create(shared("nights", open(900, 60))))
+        .then(
+            Stalled("web", "WindowTooShort"),
+            Change(
+                "maintenancewindows/nights",
+                json!({"spec": {"end": "2026-01-05T12:00:00Z"}}),
+            ),
+        )
+        .ends("web", &["Succeeded"]),
         // It came too late for this one, and holds the next.
         Scenario::new("freeze-after-the-start", image("web", two(json!({}))))
             .then(State("web", "Running"), Create(freeze()))
@@ -305,6 +319,37 @@ fn measured() -> Vec<Scenario> {
         )
         .cloud(rule_that_becomes("ALARM"))
         .ends("web", &["Cancelled"]),
+        // A rule that is well when the update begins, in the interval in which the batch ends, and is not then.
+        Scenario::new(
+            "measured-in-one-interval-and-cancelled",
+            script(
+                "web",
+                asks(json!({"metrics": metric, "onFailed": "Cancel", "intervalSeconds": 600, "consecutivePasses": 1})),
+            ),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .ends("web", &["Cancelled"]),
+        Scenario::new(
+            "measured-of-a-part",
+            script(
+                "web",
+                asks(json!({
+                    "metrics": [with(metric[0].clone(), json!({"query": "rule-web of a part"}))],
+                    "onInconclusive": "Fail", "timeoutSeconds": 60, "onFailed": "Cancel",
+                })),
+            ),
+        )
+        .cloud(rule_that_becomes("OK"))
+        .ends("web", &["Cancelled"]),
+        Scenario::new(
+            "asked-and-unwell-and-cancelled",
+            script(
+                "web",
+                asks(json!({"webhooks": webhook, "onFailed": "Cancel"})),
+            ),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .ends("web", &["Cancelled"]),
         Scenario::new(
             "asked-and-unwell",
             script("web", asks(json!({"webhooks": webhook}))),
@@ -352,6 +397,21 @@ fn balanced() -> Vec<Scenario> {
             ),
         )
         .cloud(attached(json!([unhealthy])))
+        .ends("web", &["Cancelled"]),
+        // All are healthy when it begins, in the interval in which the batch ends.
+        Scenario::new(
+            "balanced-in-one-interval-and-cancelled",
+            script(
+                "web",
+                gates(json!({
+                    "onFailed": "Cancel", "intervalSeconds": 600, "consecutivePasses": 1,
+                    "loadBalancer": {"gracePeriodSeconds": 0},
+                })),
+            ),
+        )
+        .cloud(attached(json!([unhealthy])))
+        // What is not shown yet is not looked for again in that interval.
+        .fresh_reads()
         .ends("web", &["Cancelled"]),
         // No check is asked for.
         Scenario::new("balanced-unasked", script("web", json!({"batches": 2})))
@@ -531,6 +591,16 @@ fn held() -> Vec<Scenario> {
         )
         .then(State("web", "Cancelled"), Wait)
         .ends("web", &["Cancelled"]),
+        // Its batch takes longer than the group may stand still, and it is not because of a pause that it does.
+        Scenario::new(
+            "busy-for-longer-than-it-may-be-frozen",
+            image(
+                "web",
+                json!({"batches": 1, "maxFrozenSeconds": 300, "onFrozenTooLong": "Cancel"}),
+            ),
+        )
+        .cloud(json!({"durations": {"replaceSystemDisk": 400}}))
+        .ends("web", &["Succeeded"]),
         // A request is kept until it opens.
         Scenario::new(
             "asked-while-it-is-closed",

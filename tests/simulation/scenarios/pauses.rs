@@ -85,5 +85,17 @@ pub fn all() -> Vec<Scenario> {
             .then(Paused("web", 2), Annotate("web", "continue", "current@two"))
             .then(Paused("web", 3), Annotate("web", "continue", "3"))
             .ends("web", &["Succeeded"]),
+        // What waits after the last batch waits for a person, however late it shows that something failed.
+        Scenario::new(
+            "fails-in-the-last-batch-and-lists-are-behind",
+            script("web", json!({"gates": {"soakSeconds": 30}})),
+        )
+        .cloud(json!({"commands": [{"instance": "i-web-04", "attempt": 1, "exitCode": 7}]}))
+        .lists_behind(15)
+        .then(
+            State("web", "FailureSuspended"),
+            Annotate("web", "retry", "i-web-04@one"),
+        )
+        .ends("web", &["Succeeded"]),
     ]
 }

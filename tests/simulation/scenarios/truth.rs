@@ -4,8 +4,12 @@ use serde_json::{Value, json};
 
 use super::{another_active, omit, suspended_first};
 use crate::scenario::{
-    Act::Annotate, GROUP, NEW_IMAGE, OLD_IMAGE, Scenario, When::Paused, group, image, script,
+    Act::{Annotate, Wait},
+    GROUP, NEW_IMAGE, OLD_IMAGE, Scenario,
+    When::{Paused, True},
+    group, image, script, with,
 };
+use crate::world::OPERATOR;
 
 /// A task that waits after its first batch.
 fn paused(more: Value) -> Value {
@@ -58,6 +62,33 @@ pub fn all() -> Vec<Scenario> {
             Some(60),
             omit("DescribeScalingGroups", &[GROUP]),
         )),
+        // Whoever asks for them by their ids is told nothing, and they are there.
+        cancelled("the-group-is-not-found-by-its-id", json!({})).cloud(from_the_cancellation(
+            None,
+            with(
+                omit("DescribeScalingGroups", &[GROUP]),
+                json!({"params": {"ScalingGroupIds": GROUP}}),
+            ),
+        )),
+        cancelled("a-configuration-is-not-found-by-its-id", json!({})).cloud(
+            from_the_cancellation(
+                None,
+                with(
+                    omit("DescribeScalingConfigurations", &["asc-web"]),
+                    json!({"params": {"ScalingConfigurationIds": "asc-web"}}),
+                ),
+            ),
+        ),
+        // What is refused for two minutes is tried for longer than that.
+        cancelled("the-group-cannot-be-put-back-for-a-while", json!({}))
+            .cloud(from_the_cancellation(
+                Some(120),
+                json!({
+                    "action": "ResumeProcesses", "principal": OPERATOR,
+                    "effect": {"kind": "error", "status": 503, "code": "ServiceUnavailable"},
+                }),
+            ))
+            .then(True("web", "Restored"), Wait),
         cancelled("the-group-is-never-listed-again", json!({})).cloud(from_the_cancellation(
             None,
             omit("DescribeScalingGroups", &[GROUP]),
