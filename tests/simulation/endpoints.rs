@@ -60,6 +60,9 @@ impl Endpoints for RuleEndpoints {
         if let Some(told) = befallen(&self.0, query) {
             return Box::pin(std::future::ready(told));
         }
+        if let EndpointQuery::Webhook(call) = query {
+            self.0.webhook_is_called(call);
+        }
         let cloud = self.0.cloud();
         let state = |rule: &str| {
             let rules = &cloud.world.resources.alarms.rules;

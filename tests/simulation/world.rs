@@ -10,6 +10,7 @@ use ess_emulator::fixture::Fixture;
 use ess_emulator::state::behaviour::Switches;
 use ess_emulator_probe::random;
 use ess_rollout::kubernetes::ObjectKey;
+use ess_rollout_core::endpoints::WebhookCall;
 use ess_rollout_test_support::FakeApiserver;
 use ess_rollout_test_support::apiserver::Kinds;
 use futures::FutureExt;
@@ -82,6 +83,8 @@ struct Seen {
     trace: Option<Vec<String>>,
     passes: Vec<Instant>,
     changes: Vec<Instant>,
+    /// What webhooks were called about, by the keys that they tell repetitions by.
+    webhooks: BTreeMap<String, (String, String, i32)>,
     count: usize,
     /// When each object is to be looked at again.
     due: BTreeMap<ObjectKey, Instant>,
@@ -396,6 +399,16 @@ impl World {
             ));
         }
         self.gate.reach(side)
+    }
+
+    /// A webhook is called: whoever is called does its work once for each key, and so for each batch of each object.
+    pub fn webhook_is_called(&self, call: &WebhookCall) {
+        let about = (call.namespace.clone(), call.name.clone(), call.batch);
+        let before = self.seen().webhooks.insert(call.key.clone(), about.clone());
+        if let Some(before) = before.filter(|before| *before != about) {
+            let key = &call.key;
+            self.violation(format!("webhooks are called with the key {key:?} about {about:?}, and were about {before:?}"));
+        }
     }
 
     /// Whoever looked at an object wants to look again after this time.

@@ -130,17 +130,17 @@ fn shared_windows() -> Vec<Scenario> {
             ),
         )
         .ends("web", &["Succeeded"]),
-        // No batch fits into a minute, until somebody makes it longer.
+        // No batch fits into a minute: that is said before it opens, and somebody makes it longer and earlier.
         Scenario::new(
             "selected-by-what-is-too-short",
             script("web", json!({"batches": 2})),
         )
-        .first(Create(shared("nights", open(900, 60))))
+        .first(Create(shared("nights", open(5400, 60))))
         .then(
             Stalled("web", "WindowTooShort"),
             Change(
                 "maintenancewindows/nights",
-                json!({"spec": {"end": "2026-01-05T12:00:00Z"}}),
+                json!({"spec": {"start": "2026-01-05T08:15:00Z", "end": "2026-01-05T12:00:00Z"}}),
             ),
         )
         .ends("web", &["Succeeded"]),

@@ -19,6 +19,13 @@ fn denied(times: usize) -> Value {
     }]})
 }
 
+/// Starts are refused for that for so many seconds.
+fn denied_for(seconds: u32) -> Value {
+    let mut cloud = denied(0);
+    cloud["faults"][0]["forSeconds"] = seconds.into();
+    cloud
+}
+
 fn undo() -> Value {
     let spec = json!({"taskRef": {"name": "web"}, "batches": 2});
     object("Rollback", "undo", spec)
@@ -48,6 +55,19 @@ pub fn all() -> Vec<Scenario> {
         .cloud(denied(0))
         .ends("web", &["Failed"])
         .because("StartingDeadlineExceeded"),
+        // What started nothing has not used its key up.
+        Scenario::new(
+            "start-denied-and-deleted-then-the-same-key",
+            script("web", json!({"runKey": "v2"})),
+        )
+        .cloud(denied_for(20))
+        .then(Later(3), Delete("web"))
+        .then(
+            Gone("web"),
+            Create(script("next", json!({"batches": 1, "runKey": "v2"}))),
+        )
+        .ends("web", &["Gone"])
+        .ends("next", &["Succeeded"]),
         // The name comes back, and what ran under it before does not.
         Scenario::new("rollback-before-its-task", image("web", plan_only()))
             .then(State("web", "Planned"), Delete("web"))

@@ -69,7 +69,8 @@ pub fn all() -> Vec<Scenario> {
                 omit("DescribeScalingGroups", &[GROUP]),
                 json!({"params": {"ScalingGroupIds": GROUP}}),
             ),
-        )),
+        ))
+        .then(True("web", "Restored"), Wait),
         cancelled("a-configuration-is-not-found-by-its-id", json!({})).cloud(
             from_the_cancellation(
                 None,
@@ -78,7 +79,8 @@ pub fn all() -> Vec<Scenario> {
                     json!({"params": {"ScalingConfigurationIds": "asc-web"}}),
                 ),
             ),
-        ),
+        )
+        .then(True("web", "Restored"), Wait),
         // What is refused for two minutes is tried for longer than that.
         cancelled("the-group-cannot-be-put-back-for-a-while", json!({}))
             .cloud(from_the_cancellation(
