@@ -72,6 +72,7 @@ impl Logged {
         let filtered = telemetry::filtered("trace").expect("a level");
         tracing_subscriber::registry().with(filtered).with(
             tracing_subscriber::fmt::layer()
+                .without_time()
                 .with_ansi(false)
                 .with_writer(move || lines.clone()),
         )
