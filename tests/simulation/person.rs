@@ -251,9 +251,9 @@ impl Person {
             Act::Crd(plural, fields) => world.apiserver.hide(plural, fields),
             Act::Change(name, patch) => self.patch(world, name, patch),
             Act::Delete(name) => {
-                let (plural, name) = parts(name);
-                if world.apiserver.get(plural, NAMESPACE, name).is_some() {
-                    self.send(world, "DELETE", plural, name, &json!({}));
+                if let Some(found) = find(world, name) {
+                    let found = found["metadata"]["name"].as_str().unwrap_or_default();
+                    self.send(world, "DELETE", parts(name).0, found, &json!({}));
                 }
             }
             Act::Console {

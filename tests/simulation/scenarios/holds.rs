@@ -252,6 +252,28 @@ fn gated() -> Vec<Scenario> {
         }))
         .ends("web", &["Cancelled"])
         .ends("rollbacks/web-rollback-*", &["Succeeded"]),
+        // Whoever deletes the rollback does not want it.
+        Scenario::new(
+            "gated-and-its-rollback-deleted",
+            image(
+                "web",
+                gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
+            ),
+        )
+        .cloud(json!({
+            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
+            "events": [{
+                "when": {"execution": {"status": "Running"}}, "delaySeconds": 20,
+                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
+            }],
+        }))
+        .then(
+            State("rollbacks/web-rollback-*", "Pending"),
+            Delete("rollbacks/web-rollback-*"),
+        )
+        // In a pause it is not cancelled, and goes on if somebody says so.
+        .ends("web", &["Cancelled", "Succeeded"])
+        .ends("rollbacks/web-rollback-*", &["Gone"]),
         // An update that has succeeded is undone because of what the last soak shows.
         Scenario::new(
             "gated-and-rolled-back-at-the-end",
@@ -463,6 +485,15 @@ fn thawed() -> Vec<Scenario> {
             .then(Paused("web", 1), Wait)
             .then(Later(122), Annotate("web", "continue", "1"))
             .ends("web", &["Succeeded"]),
+        // What ESS shows is from before the first call, when all were suspended.
+        Scenario::new(
+            "thawed-and-left-at-once-and-reads-are-behind",
+            script("web", waits(json!({}))),
+        )
+        .cloud(json!({"switches": {"readLagSeconds": 12}}))
+        .then(Paused("web", 1), Wait)
+        .then(Later(122), Annotate("web", "continue", "1"))
+        .ends("web", &["Succeeded"]),
         Scenario::new(
             "thawed-in-a-soak",
             script("web", json!({"batches": 2, "thawWhilePaused": true, "gates": {"soakSeconds": 400}})),
@@ -556,6 +587,14 @@ fn held() -> Vec<Scenario> {
         .first(of_group("DisableScalingGroup"))
         .then(State("web", "Blocked"), of_group("EnableScalingGroup"))
         .ends("web", &["Succeeded"]),
+        // It is said long before, while there is time to mend it.
+        Scenario::new(
+            "blocked-long-before-its-window",
+            script("web", json!({"batches": 2, "window": open(7200, 7200)})),
+        )
+        .first(of_group("DisableScalingGroup"))
+        .then(State("web", "Blocked"), Delete("web"))
+        .ends("web", &["Gone"]),
         // Five minutes of each ten; what does not fit goes on in the next, and others go first meanwhile.
         Scenario::new(
             "in-its-windows",

@@ -49,7 +49,7 @@ pub fn all() -> Vec<Scenario> {
             .first(Create(object(
                 "MaintenanceWindow",
                 "sale",
-                json!({"kind": "Freeze", "reason": "sale", "start": "2026-01-05T08:00:00Z", "end": "2026-01-05T09:00:00Z"}),
+                json!({"kind": "Freeze", "reason": "sale", "start": "2026-01-05T07:00:00Z", "end": "2026-01-05T09:00:00Z"}),
             )))
             .then(Later(60), Annotate(NIGHTLY, "override-window", "sale@1"))
             .ends(NIGHTLY, &["Succeeded"]),

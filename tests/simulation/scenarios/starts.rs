@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Act::{Change, Create, Delete, Edit, Wait},
+    Act::{Annotate, Change, Create, Delete, Edit, Wait},
     Scenario,
-    When::{Field, Gone, Later, Now, State},
+    When::{Field, Gone, Later, Now, Paused, State},
     config_map, image, object, script, script_from_config_map,
 };
 
@@ -67,6 +67,21 @@ pub fn all() -> Vec<Scenario> {
             Create(script("next", json!({"batches": 1, "runKey": "v2"}))),
         )
         .ends("web", &["Gone"])
+        .ends("next", &["Succeeded"]),
+        // What is put back late would meet the batches of the next.
+        Scenario::new(
+            "cancelled-and-the-next-begins",
+            script("web", json!({"suspensionPolicy": "SuspendFirstBatch"})),
+        )
+        .then(
+            Paused("web", 1),
+            Create(script("next", json!({"batches": 1}))),
+        )
+        .then(
+            State("next", "Pending"),
+            Annotate("web", "cancel", "enough"),
+        )
+        .ends("web", &["Cancelled"])
         .ends("next", &["Succeeded"]),
         // The name comes back, and what ran under it before does not.
         Scenario::new("rollback-before-its-task", image("web", plan_only()))
