@@ -227,6 +227,35 @@ fn gated() -> Vec<Scenario> {
             "alarms": [{"alarmTaskId": "asg-alarm-1", "scalingGroupId": crate::scenario::GROUP}],
         }))
         .ends("web", &["Cancelled"]),
+        // A rule that is well when the update begins, in the interval in which the batch ends, and is not then.
+        Scenario::new(
+            "gated-in-one-interval-and-cancelled",
+            script(
+                "web",
+                gates(json!({"onFailed": "Cancel", "intervalSeconds": 600, "consecutivePasses": 1, "soakSeconds": 30})),
+            ),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .ends("web", &["Cancelled"]),
+        // Well for two and a half minutes, and it has to be for three.
+        Scenario::new(
+            "gated-until-it-has-been-well-often-enough",
+            script(
+                "web",
+                with(
+                    gates(json!({"onFailed": "Cancel", "intervalSeconds": 60, "consecutivePasses": 4, "soakSeconds": null})),
+                    json!({"batches": 2}),
+                ),
+            ),
+        )
+        .cloud(json!({
+            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
+            "events": [{
+                "when": {"execution": {"status": "Waiting"}}, "delaySeconds": 150,
+                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
+            }],
+        }))
+        .ends("web", &["Cancelled"]),
         // The rollback that the operator creates takes the group over from the pause.
         Scenario::new(
             "gated-and-rolled-back",

@@ -46,6 +46,7 @@ pub fn all() -> Vec<Scenario> {
         .ends(NIGHTLY, &["Succeeded"]),
         // A freeze holds it, until somebody who may says that it does not.
         Scenario::new("image-in-a-freeze", building(json!({})))
+            .created_after(300)
             .first(Create(object(
                 "MaintenanceWindow",
                 "sale",
