@@ -178,6 +178,17 @@ fn gates(more: Value) -> Value {
     json!({"batches": 4, "gates": with(json!({"soakSeconds": 60, "alarms": {"ruleIds": ["rule-web"]}}), more)})
 }
 
+/// A rule that is in ALARM so many seconds after an execution first has this status.
+fn alarmed_after(status: &str, seconds: u32) -> Value {
+    json!({
+        "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
+        "events": [{
+            "when": {"execution": {"status": status}}, "delaySeconds": seconds,
+            "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
+        }],
+    })
+}
+
 /// Checks of alarms.
 fn gated() -> Vec<Scenario> {
     let doubtful = json!({"metricRules": [{"ruleId": "rule-web", "state": "OK", "states": [
@@ -248,13 +259,7 @@ fn gated() -> Vec<Scenario> {
                 ),
             ),
         )
-        .cloud(json!({
-            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
-            "events": [{
-                "when": {"execution": {"status": "Waiting"}}, "delaySeconds": 150,
-                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
-            }],
-        }))
+        .cloud(alarmed_after("Waiting", 150))
         .ends("web", &["Cancelled"]),
         // The rollback that the operator creates takes the group over from the pause.
         Scenario::new(
@@ -272,13 +277,7 @@ fn gated() -> Vec<Scenario> {
                 gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
             ),
         )
-        .cloud(json!({
-            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
-            "events": [{
-                "when": {"execution": {"status": "Running"}}, "delaySeconds": 20,
-                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
-            }],
-        }))
+        .cloud(alarmed_after("Running", 20))
         .ends("web", &["Cancelled"])
         .ends("rollbacks/web-rollback-*", &["Succeeded"]),
         // Whoever deletes the rollback does not want it.
@@ -289,13 +288,7 @@ fn gated() -> Vec<Scenario> {
                 gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
             ),
         )
-        .cloud(json!({
-            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
-            "events": [{
-                "when": {"execution": {"status": "Running"}}, "delaySeconds": 20,
-                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
-            }],
-        }))
+        .cloud(alarmed_after("Running", 20))
         .then(
             State("rollbacks/web-rollback-*", "Pending"),
             Delete("rollbacks/web-rollback-*"),
@@ -311,13 +304,7 @@ fn gated() -> Vec<Scenario> {
                 gates(json!({"onFailed": "Rollback", "finalSoakSeconds": 200, "soakSeconds": null})),
             ),
         )
-        .cloud(json!({
-            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
-            "events": [{
-                "when": {"execution": {"status": "Success"}}, "delaySeconds": 60,
-                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
-            }],
-        }))
+        .cloud(alarmed_after("Success", 60))
         .ends("web", &["Succeeded"])
         .ends("rollbacks/web-rollback-*", &["Succeeded"]),
         // An alarm in the last soak: it is not Verified.
@@ -325,13 +312,7 @@ fn gated() -> Vec<Scenario> {
             "gated-and-watched-to-the-end",
             script("web", gates(json!({"finalSoakSeconds": 200, "soakSeconds": null}))),
         )
-        .cloud(json!({
-            "metricRules": [{"ruleId": "rule-web", "state": "OK"}],
-            "events": [{
-                "when": {"execution": {"status": "Success"}}, "delaySeconds": 60,
-                "do": {"alarmState": {"id": "rule-web", "state": "ALARM"}},
-            }],
-        }))
+        .cloud(alarmed_after("Success", 60))
         .ends("web", &["Succeeded"]),
         Scenario::new("gated-on-the-way-back", image("web", json!({"batches": 1})))
             .cloud(rule_that_becomes("OK"))
