@@ -151,6 +151,11 @@ impl Gate {
         }
     }
 
+    /// Whether the cloud leaves something out for longer than it may.
+    pub fn leaves_out(&self) -> bool {
+        self.leaves_out
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

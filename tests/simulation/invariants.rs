@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::canaries;
 use crate::fault::Fault;
 use crate::others;
-use crate::person::{Asked, PersonRequest, UNKNOWN, call};
+use crate::person::{Asked, PersonRequest, Target, UNKNOWN, call};
 use crate::scenario::{OLD_IMAGE, Scenario};
 use crate::world::{KINDS, OPERATOR, PERSON, World};
 
@@ -171,6 +171,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     requests_hit_what_they_name(world, &roots, requests, &changes);
     runs_begin_in_their_windows(world, &roots, &changes);
     still::in_batches(world, &roots);
+    holds::checks_made_again_are_asked_again(world, &changes);
     what_others_wrote_stays(world);
     what_is_left_is_listed(world, scenario, &changes, found);
     canaries::in_no_write(world, &changes);
@@ -391,13 +392,20 @@ fn requests_hit_what_they_name(
             let begun = has_begun(&entries, root, instance, at);
             let count = hits.entry((verb, instance)).or_default();
             *count = if begun { *count + 1 } else { 1 };
-            let asked = asked(at).filter(|what| match what {
-                Asked::Instances { verb: v, targets } => {
-                    v == verb && targets.iter().any(|target| target == instance)
-                }
-                Asked::Pause(_) | Asked::Batches(_) => false,
-            });
-            let asked = asked.count();
+            let attempt = attempts(&entries, root, instance, at);
+            let asked_of = |meant: &dyn Fn(&Target) -> bool| {
+                let asked = asked(at).filter(|what| match what {
+                    Asked::Instances { verb: v, targets } => v == verb && targets.iter().any(meant),
+                    Asked::Pause(_) | Asked::Batches(_) => false,
+                });
+                asked.count()
+            };
+            if asked_of(&|target| target.is(instance, attempt)) == 0 {
+                world.violation(format!(
+                    "{verb} of attempt {attempt} of {instance}, which nobody had asked for"
+                ));
+            }
+            let asked = asked_of(&|target| target.instance == instance);
             if *count > asked {
                 world.violation(format!(
                     "{count} times {verb} of {instance}, which was asked for {asked} times"
@@ -406,6 +414,9 @@ fn requests_hit_what_they_name(
         }
     }
 }
+
+/// The calls with which an execution begins to update an instance.
+const UPDATES: [&str; 3] = ["RunCommand", "ReplaceSystemDisk", "UpdateContainerGroup"];
 
 /// What nobody asks for.
 const UNASKED: Asked = Asked::Pause(-1);
@@ -472,6 +483,18 @@ fn has_begun(entries: &[Entry], root: &Value, instance: &str, at: Timestamp) -> 
     of_run
         .map(|entry| serde_json::to_string(&entry.params).unwrap_or_default())
         .any(|params| params.contains(&id))
+}
+
+/// How many times a run had begun to update an instance by then.
+fn attempts(entries: &[Entry], root: &Value, instance: &str, at: Timestamp) -> usize {
+    let started: Option<Timestamp> = root["StartDate"].as_str().and_then(|s| s.parse().ok());
+    let id = format!("{instance:?}");
+    let begun = entries.iter().filter(|entry| {
+        let of_run = entry.by_oos && started.is_some_and(|started| entry.time >= started);
+        of_run && entry.time < at && UPDATES.contains(&entry.action.as_str())
+    });
+    let begun = begun.map(|entry| serde_json::to_string(&entry.params).unwrap_or_default());
+    begun.filter(|params| params.contains(&id)).count()
 }
 
 /// The instances that take part in the run of an object, as it was planned.
@@ -583,8 +606,7 @@ fn begun_before<'a>(
     // What somebody else runs beside it has instances of its own.
     let ours = |entry: &&Entry| entry.by_oos && entry.principal != PERSON;
     for entry in entries.iter().filter(ours) {
-        let update = ["RunCommand", "ReplaceSystemDisk", "UpdateContainerGroup"]
-            .contains(&entry.action.as_str());
+        let update = UPDATES.contains(&entry.action.as_str());
         // What an Approve lets go on may begin at that moment.
         if !update || entry.time >= at || entry.time < started {
             continue;

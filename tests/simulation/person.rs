@@ -32,7 +32,47 @@ pub enum Asked {
     /// Leave every pause before this batch is done.
     Batches(i64),
     /// A verb for these instances.
-    Instances { verb: String, targets: Vec<String> },
+    Instances { verb: String, targets: Vec<Target> },
+}
+
+/// An instance, and the attempt of it that is meant, if it matters which. Kept as people write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Target {
+    pub instance: String,
+    pub attempt: Option<usize>,
+}
+
+impl Target {
+    fn whichever(instance: String) -> Self {
+        Self {
+            instance,
+            attempt: None,
+        }
+    }
+
+    pub fn is(&self, instance: &str, attempt: usize) -> bool {
+        self.instance == instance && self.attempt.is_none_or(|meant| meant == attempt)
+    }
+}
+
+impl From<String> for Target {
+    fn from(text: String) -> Self {
+        let (instance, attempt) = text.split_once('/').unwrap_or((&text, ""));
+        Self {
+            instance: instance.trim().to_owned(),
+            attempt: attempt.trim().parse().ok(),
+        }
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        match target.attempt {
+            Some(attempt) => format!("{}/{attempt}", target.instance),
+            None => target.instance,
+        }
+    }
 }
 
 /// What a call that names no instance is about.
@@ -56,7 +96,8 @@ pub struct Person {
 }
 
 /// The instances that a request names: one by one, or as the set that the person sees.
-fn named(world: &World, object: &Value, list: &str) -> Vec<String> {
+fn named(world: &World, object: &Value, list: &str) -> Vec<Target> {
+    let whichever = |ids: Vec<String>| ids.into_iter().map(Target::whichever).collect();
     let all = object
         .pointer("/status/instances")
         .and_then(Value::as_array);
@@ -74,20 +115,19 @@ fn named(world: &World, object: &Value, list: &str) -> Vec<String> {
             .pointer("/status/execution/id")
             .and_then(Value::as_str);
         targets.extend(invariants::failed(world, execution.unwrap_or_default()));
-        return targets;
+        return whichever(targets);
     }
     if let Some(batch) = list.strip_prefix("batch-") {
         let batch: i64 = batch.parse().unwrap_or_default();
-        return ids(&|instance| instance["batch"] == batch);
+        return whichever(ids(&|instance| instance["batch"] == batch));
     }
     if list.starts_with("task:") {
         // A loop has an item for each instance; anything else is about none.
         let mut targets = ids(&|_| true);
         targets.push(UNKNOWN.to_owned());
-        return targets;
+        return whichever(targets);
     }
-    let names = list.split(',').filter_map(|name| name.split('/').next());
-    names.map(|name| name.trim().to_owned()).collect()
+    list.split(',').map(|text| text.to_owned().into()).collect()
 }
 
 /// Before a person does something again.

@@ -41,6 +41,14 @@ fn disk_not_replaced(instance: &str) -> Value {
     })
 }
 
+/// One instance cannot leave Standby, as the one or the other version of the API names it.
+fn not_put_back(parameter: &str) -> Value {
+    json!({
+        "service": "ESS", "action": "ExitStandby", "params": {parameter: BAD}, "caller": "any", "count": 0,
+        "effect": {"kind": "error", "status": 403, "code": "IncorrectInstanceStatus"},
+    })
+}
+
 /// The disk of one instance cannot be replaced.
 fn bad_disk() -> Value {
     json!({"faults": [disk_not_replaced(BAD)]})
@@ -408,6 +416,26 @@ fn deciding() -> Vec<Scenario> {
             )
             .then(paused(), Annotate("web", "retry", "i-web-02/2@two"))
             .ends("web", &["Succeeded"]),
+        // Once is enough: what is said of it again is late, and nothing is done to the second attempt before somebody says so.
+        Scenario::new("retried-and-fails-again", script("web", json!({})))
+            .cloud(failing_times(2))
+            .then(paused(), Annotate("web", "retry", "i-web-02/1@one"))
+            .then(
+                Field("web", "/status/instances/1/attempt", 2.into()),
+                Act::Wait,
+            )
+            .then(paused(), Annotate("web", "retry", "i-web-02/1@late"))
+            .then(Later(400), Annotate("web", "skip", "i-web-02/1@late"))
+            .then(Later(60), Annotate("web", "skip", "i-web-02@two"))
+            .ends("web", &["Succeeded"]),
+        // A second request comes while the first has its effect, which does not show yet.
+        Scenario::new("retried-and-skipped-while-it-is", script("web", json!({})))
+            .cloud(failing_times(2))
+            .lists_behind(15)
+            .then(paused(), Annotate("web", "retry", "i-web-02/1@one"))
+            .then(Later(13), Annotate("web", "skip", "i-web-02/1@two"))
+            .then(Later(60), Annotate("web", "skip", "i-web-02/2@three"))
+            .ends("web", &["Succeeded"]),
         Scenario::new("skipped", script("web", json!({})))
             .cloud(failing())
             .then(paused(), Annotate("web", "skip", "i-web-02@one"))
@@ -422,6 +450,11 @@ fn deciding() -> Vec<Scenario> {
         Scenario::new("image-retried", image("web", json!({})))
             .cloud(bad_disk_once())
             .then(paused(), Annotate("web", "retry", "i-web-02@one"))
+            .ends("web", &["Succeeded"]),
+        // All run the new image, and one of them never comes back.
+        Scenario::new("updated-and-never-back", image("web", json!({})))
+            .cloud(json!({"faults": [not_put_back("InstanceId"), not_put_back("InstanceIds")]}))
+            .then(paused(), Annotate("web", "skip", "i-web-02@one"))
             .ends("web", &["Succeeded"]),
         // An instance that has not begun.
         Scenario::new(

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{nested_executions, roots};
-use crate::world::{NAMESPACE, World};
+use crate::world::{NAMESPACE, OPERATOR, World};
 
 /// What is decided in time may be called so much later: within it a call takes effect or never.
 const LATENESS: SignedDuration = SignedDuration::from_secs(180);
@@ -191,6 +191,46 @@ impl<'c> Asks<'c> {
         let short = i64::from(soak) - at.duration_since(*last).as_secs();
         // The clocks of the cloud count whole seconds.
         (short > 1).then_some(short)
+    }
+}
+
+/// Checks that a person has had made again fail by what the cloud says since then.
+pub(super) fn checks_made_again_are_asked_again(world: &World, changes: &[Change]) {
+    const ASKED: [&str; 2] = ["DescribeMetricRuleList", "DescribeAlarms"];
+    let cloud = world.cloud();
+    let entries = cloud.world.journal.since(0);
+    let asked = entries.filter(|e| e.principal == OPERATOR && ASKED.contains(&e.action.as_str()));
+    let asked: BTreeSet<Timestamp> = asked.map(|entry| entry.time).collect();
+    drop(cloud);
+    let mut retried: BTreeMap<String, (&Value, Timestamp)> = BTreeMap::new();
+    for change in changes {
+        let gates = &change.new["spec"]["gates"];
+        // What endpoints are asked is in no journal.
+        if gates["alarms"].is_null() || !gates["metrics"].is_null() || !gates["webhooks"].is_null() {
+            continue;
+        }
+        let gate = &change.new["status"]["gate"];
+        let uid = change.new["metadata"]["uid"].to_string();
+        if gate["retryTime"].is_null() {
+            retried.remove(&uid);
+            continue;
+        }
+        let (time, since) = *retried.entry(uid).or_insert((&gate["retryTime"], change.time));
+        if *time != gate["retryTime"] {
+            let uid = change.new["metadata"]["uid"].to_string();
+            retried.insert(uid, (&gate["retryTime"], change.time));
+            continue;
+        }
+        let before = change.old.as_deref().map(|old| &old["status"]["gate"]["verdict"]);
+        let is_new = before.is_some_and(Value::is_null) && gate["verdict"]["verdict"] == "Fail";
+        // Whoever is told of a retry has asked in the same moment.
+        let since = since - SignedDuration::from_secs(1);
+        if is_new && asked.range(since..=change.time).next().is_none() {
+            world.violation(format!(
+                "the checks of {}, made again at {since}, failed at {} by what was said before",
+                change.name, change.time
+            ));
+        }
     }
 }
 

@@ -51,6 +51,9 @@ pub fn after_write(world: &World, path: &str, before: Option<&Value>) {
     if says(&object, "Restored") {
         wrong.extend(restored(&object, &resources));
     }
+    if !world.gate.leaves_out() {
+        wrong.extend(said_to_be_gone(&object, &resources));
+    }
     // What somebody else's update moves may be otherwise a moment after it was read.
     let theirs = |root: &Value| root["ExecutedBy"] == PERSON && !is_final(root);
     if !wrong.is_empty() && roots(world).iter().any(theirs) {
@@ -192,6 +195,26 @@ fn verified(object: &Value, resources: &Resources) -> Vec<String> {
         ));
     }
     wrong
+}
+
+/// What no answer had shown for so long that it was taken for gone.
+fn said_to_be_gone(object: &Value, resources: &Resources) -> Vec<String> {
+    let items = object["status"]["restore"]["items"].as_array();
+    let items = items.into_iter().flatten();
+    let gone = items.filter(|item| item["state"] != "Pending" && !item["missingSince"].is_null());
+    let there = gone.filter(|item| {
+        let target = item["target"].as_str().unwrap_or_default();
+        match item["kind"].as_str() {
+            Some("ScalingConfigurationImage") => resources.configurations.contains_key(target),
+            Some("ScalingConfigurationContainers") => {
+                resources.eci_configurations.contains_key(target)
+            }
+            _ => resources.groups.contains_key(group(object)),
+        }
+    });
+    there
+        .map(|item| format!("{} is taken for gone, and is there", item["target"]))
+        .collect()
 }
 
 fn restored(object: &Value, resources: &Resources) -> Vec<String> {

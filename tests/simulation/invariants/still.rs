@@ -7,8 +7,8 @@ use ess_rollout_core::identity;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{effect, nested_executions, parameter, parameters, tags};
-use crate::world::{OPERATOR, World};
+use super::{AT_THE_SAME_TIME, effect, nested_executions, parameter, parameters, tags};
+use crate::world::{OPERATOR, PERSON, World};
 
 /// Of the cloud's times in answers, which have whole seconds.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -54,8 +54,32 @@ pub(super) fn in_batches(world: &World, roots: &[Value]) {
             .filter_map(|e| Some((effect(e)?, e)))
             .collect();
         changes.sort_by_key(|(time, entry)| (*time, entry.seq));
+        suspended_what_people_resumed(world, &changes);
         resumed_before_an_approve(world, id, &exit, &entries, &changes);
         resumed_in_a_batch(world, id, &changes);
+    }
+}
+
+/// What somebody else has resumed meanwhile is not suspended again: nobody had seen it suspended since.
+fn suspended_what_people_resumed(world: &World, changes: &[(Timestamp, &Entry)]) {
+    let mut resumed: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for (at, entry) in changes {
+        let is_theirs = entry.action == "ResumeProcesses" && entry.principal == PERSON;
+        for process in processes(entry) {
+            if is_theirs {
+                resumed.insert(process, *at);
+                continue;
+            }
+            let Some(then) = resumed.remove(process) else {
+                continue;
+            };
+            let suspends = entry.action == "SuspendProcesses" && is_own(entry);
+            if suspends && at.duration_since(then) > AT_THE_SAME_TIME {
+                world.violation(format!(
+                    "the operator has suspended {process} at {at}, which somebody else had resumed at {then}"
+                ));
+            }
+        }
     }
 }
 

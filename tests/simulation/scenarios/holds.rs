@@ -261,6 +261,21 @@ fn gated() -> Vec<Scenario> {
         )
         .cloud(alarmed_after("Waiting", 150))
         .ends("web", &["Cancelled"]),
+        // All was well when they were asked last. A person lets it go on by a level, and does not know what it is since.
+        Scenario::new(
+            "gated-and-well-long-ago",
+            script(
+                "web",
+                with(
+                    gates(json!({"onFailed": "Cancel"})),
+                    json!({"suspensionPolicy": "SuspendFirstBatch"}),
+                ),
+            ),
+        )
+        .cloud(alarmed_after("Waiting", 300))
+        .then(Paused("web", 1), Wait)
+        .then(Later(700), Edit("web", json!({"approvedBatches": 2})))
+        .ends("web", &["Cancelled"]),
         // The rollback that the operator creates takes the group over from the pause.
         Scenario::new(
             "gated-and-rolled-back",
@@ -399,6 +414,7 @@ fn balanced() -> Vec<Scenario> {
     let gates =
         |gates: Value| json!({"batches": 4, "gates": with(json!({"loadBalancer": {}}), gates)});
     let unhealthy = json!({"instance": "i-web-02", "attempt": 1, "status": "abnormal", "loadBalancer": "alb-*"});
+    let strict = json!({"onInconclusive": "Fail", "timeoutSeconds": 60, "onFailed": "Cancel"});
     let for_a_minute = with(
         unhealthy.clone(),
         json!({"forSeconds": 60, "loadBalancer": "lb-web"}),
@@ -445,6 +461,27 @@ fn balanced() -> Vec<Scenario> {
         // What is not shown yet is not looked for again in that interval.
         .fresh_reads()
         .ends("web", &["Cancelled"]),
+        // Somebody has the load balancer send no requests to an instance of the batch.
+        Scenario::new("balanced-and-weight-nought", script("web", gates(strict.clone())))
+            .cloud(attached(json!([])))
+            .then(
+                Paused("web", 1),
+                Console {
+                    of: "web",
+                    service: "SLB",
+                    action: "SetBackendServers",
+                    params: json!({
+                        "RegionId": REGION, "LoadBalancerId": "lb-web",
+                        "BackendServers": json!([{"ServerId": "i-web-01", "Weight": "0"}]).to_string(),
+                    }),
+                },
+            )
+            .ends("web", &["Cancelled"]),
+        // Nothing says how those are to which no listener forwards.
+        Scenario::new("balanced-and-no-listener", script("web", gates(strict)))
+            .cloud(attached(json!([])))
+            .cloud(json!({"loadBalancers": [{"loadBalancerId": "lb-web", "listeners": []}]}))
+            .ends("web", &["Cancelled"]),
         // No check is asked for.
         Scenario::new("balanced-unasked", script("web", json!({"batches": 2})))
             .cloud(attached(json!([last_for_a_while])))
@@ -490,6 +527,19 @@ fn thawed() -> Vec<Scenario> {
         .then(Later(200), Annotate("web", "continue", "2"))
         .then(Paused("web", 3), Annotate("web", "continue", "3"))
         .ends("web", &["Succeeded"]),
+        // Somebody wants one of them to run from now on.
+        Scenario::new("thawed-and-one-was-resumed", script("web", waits(json!({}))))
+            .then(
+                Paused("web", 1),
+                Console {
+                    of: "web",
+                    service: "ESS",
+                    action: "ResumeProcesses",
+                    params: json!({"RegionId": REGION, "ScalingGroupId": GROUP, "Processes": ["HealthCheck"]}),
+                },
+            )
+            .then(scales(), Annotate("web", "continue", "1"))
+            .ends("web", &["Succeeded"]),
         // Continued when the first call has just been made.
         Scenario::new("thawed-and-left-at-once", script("web", waits(json!({}))))
             .then(Paused("web", 1), Wait)

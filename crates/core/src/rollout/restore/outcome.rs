@@ -150,10 +150,11 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
     let counted = partly.map(|counts| in_words(&update.what(Some(&plan)), counts, &found));
     let said = [counted, active.note, others].into_iter().flatten();
     let unread = back.unread.as_deref();
-    let may_lag = !differ.is_empty() || found.iter().any(|found| is_hidden(ctx, found));
-    if !well && counts.as_ref().is_some_and(|c| c.updated == c.total) {
+    // Of an update that ended early, and not of all: that says enough.
+    if well || counts.as_ref().is_some_and(|c| c.updated == c.total) {
         differ.extend(not_serving(ctx, &found));
     }
+    let may_lag = !differ.is_empty() || found.iter().any(|found| is_hidden(ctx, found));
     let mut verdict = if !well {
         ended_early(counts.as_ref(), reason, &differ, unread)
     } else if !differ.is_empty() {
@@ -285,11 +286,11 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
     differ
 }
 
-/// Who runs the new, though OOS did not finish it, and stands where it was left.
+/// Who runs the new, though OOS did not finish it or was told to pass over it, and stands where it was left.
 fn not_serving(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
-    let unfinished = found
-        .iter()
-        .filter(|found| found.member.is_some() && found.state != InstanceState::Succeeded);
+    let unfinished = found.iter().filter(|found| {
+        found.member.is_some() && found.state != InstanceState::Succeeded && found.is_updated()
+    });
     let said = unfinished.filter_map(|found| found.elsewhere().or_else(|| found.idle_as(ctx)));
     said.collect()
 }

@@ -1,7 +1,7 @@
 //! What a result says is held against every instance, however OOS calls the end.
 
 use ess_rollout_api::v1alpha1::condition;
-use ess_rollout_cloud::EcsStatus;
+use ess_rollout_cloud::{EcsStatus, ErrorClass};
 use serde_json::{Value, json};
 
 use super::found::{cut_off_with, message, other_active};
@@ -86,6 +86,23 @@ fn an_update_of_which_a_batch_was_skipped_is_not_verified() {
     world.run_until(200, "skipped", |w| w.ledger() == ["Skip Applied Skipped"]);
     world.annotated("continue", "1");
     partly(world, &["i-0003 (Skipped)", "i-0004 (Skipped)"]);
+}
+
+/// The image is on all of them; the one that was passed over stands in Standby, and cannot be put back.
+#[test]
+fn one_that_was_passed_over_and_never_came_back_does_not_serve() {
+    let mut world = failing(image(json!({})), &["i-0002"]);
+    world.run_to_state("FailureSuspended");
+    let passed_over = world.cloud.ecs.iter_mut().find(|ecs| ecs.id == "i-0002");
+    passed_over.unwrap().image = NEW_IMAGE.to_owned();
+    world.cloud.broken.insert("ExitStandby", ErrorClass::Denied);
+    world.annotated("skip", "i-0002@1");
+    world.run_until(7200, "at rest", World::at_rest);
+    assert_eq!(world.said(condition::SUCCEEDED), "True PartlyUpdated");
+    assert_eq!(world.said(condition::RESTORED), "False LeftBehind");
+    assert_eq!(world.said(condition::VERIFIED), "False Different");
+    let said = message(&world, condition::VERIFIED);
+    assert!(said.contains("i-0002 is Standby"), "{said}");
 }
 
 /// It is not the group's any more, so that nothing of the group differs.
