@@ -172,6 +172,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     runs_begin_in_their_windows(world, &roots, &changes);
     still::in_batches(world, &roots);
     holds::checks_made_again_are_asked_again(world, &changes);
+    what_people_ended_is_not_undone(world, &changes);
     what_others_wrote_stays(world);
     what_is_left_is_listed(world, scenario, &changes, found);
     canaries::in_no_write(world, &changes);
@@ -269,6 +270,29 @@ fn nothing_but_status(world: &World, changes: &[Change]) {
             world.violation(format!(
                 "the operator wrote spec, labels or annotations of {} {}",
                 change.resource, change.name
+            ));
+        }
+    }
+}
+
+/// No rollback is created for an update that somebody had cancelled: whoever does that says himself what becomes of it.
+fn what_people_ended_is_not_undone(world: &World, changes: &[Change]) {
+    let made = changes.iter().filter(|change| {
+        change.resource == "rollbacks" && change.old.is_none() && &*change.user == OPERATOR
+    });
+    for rollback in made {
+        let name = &rollback.new["spec"]["taskRef"]["name"];
+        let task = changes
+            .iter()
+            .take_while(|change| change.revision <= rollback.revision)
+            .filter(|change| change.resource == "rollingupdatetasks" && *name == *change.name)
+            .last();
+        let cancellation = task.map(|task| &task.new["status"]["cancellation"]);
+        let by_others = cancellation.filter(|c| c.is_object() && c["reason"] != "GateFailed");
+        if let Some(cancellation) = by_others {
+            world.violation(format!(
+                "{} is created to undo {name}, which was cancelled: {cancellation}",
+                rollback.name
             ));
         }
     }

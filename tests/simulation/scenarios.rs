@@ -426,7 +426,7 @@ fn deciding() -> Vec<Scenario> {
             )
             .then(paused(), Annotate("web", "retry", "i-web-02/1@late"))
             .then(Later(400), Annotate("web", "skip", "i-web-02/1@late"))
-            .then(Later(60), Annotate("web", "skip", "i-web-02@two"))
+            .then(paused(), Annotate("web", "skip", "i-web-02@two"))
             .ends("web", &["Succeeded"]),
         // A second request comes while the first has its effect, which does not show yet.
         Scenario::new("retried-and-skipped-while-it-is", script("web", json!({})))
@@ -434,7 +434,7 @@ fn deciding() -> Vec<Scenario> {
             .lists_behind(15)
             .then(paused(), Annotate("web", "retry", "i-web-02/1@one"))
             .then(Later(13), Annotate("web", "skip", "i-web-02/1@two"))
-            .then(Later(60), Annotate("web", "skip", "i-web-02/2@three"))
+            .whenever(paused(), Annotate("web", "skip", "i-web-02@again-$n"))
             .ends("web", &["Succeeded"]),
         Scenario::new("skipped", script("web", json!({})))
             .cloud(failing())

@@ -206,7 +206,8 @@ pub(super) fn checks_made_again_are_asked_again(world: &World, changes: &[Change
     for change in changes {
         let gates = &change.new["spec"]["gates"];
         // What endpoints are asked is in no journal.
-        if gates["alarms"].is_null() || !gates["metrics"].is_null() || !gates["webhooks"].is_null() {
+        if gates["alarms"].is_null() || !gates["metrics"].is_null() || !gates["webhooks"].is_null()
+        {
             continue;
         }
         let gate = &change.new["status"]["gate"];
@@ -215,13 +216,18 @@ pub(super) fn checks_made_again_are_asked_again(world: &World, changes: &[Change
             retried.remove(&uid);
             continue;
         }
-        let (time, since) = *retried.entry(uid).or_insert((&gate["retryTime"], change.time));
+        let (time, since) = *retried
+            .entry(uid)
+            .or_insert((&gate["retryTime"], change.time));
         if *time != gate["retryTime"] {
             let uid = change.new["metadata"]["uid"].to_string();
             retried.insert(uid, (&gate["retryTime"], change.time));
             continue;
         }
-        let before = change.old.as_deref().map(|old| &old["status"]["gate"]["verdict"]);
+        let before = change
+            .old
+            .as_deref()
+            .map(|old| &old["status"]["gate"]["verdict"]);
         let is_new = before.is_some_and(Value::is_null) && gate["verdict"]["verdict"] == "Fail";
         // Whoever is told of a retry has asked in the same moment.
         let since = since - SignedDuration::from_secs(1);

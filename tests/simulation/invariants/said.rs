@@ -10,6 +10,10 @@ use super::{is_final, roots};
 use crate::fault::Fault;
 use crate::world::{NAMESPACE, PERSON, World};
 
+/// What is said of an item because nothing is there any more that it is about.
+const CONFIGURATION_GONE: &str = "the scaling configuration is gone";
+const GROUP_GONE: &str = "no answer of the cloud shows scaling group";
+
 /// The object that a write of a status is about, as it is now; `None`: the path is that of something else.
 pub fn subject(world: &World, path: &str) -> Option<Arc<Value>> {
     let mut segments = path.split('/').rev();
@@ -197,19 +201,20 @@ fn verified(object: &Value, resources: &Resources) -> Vec<String> {
     wrong
 }
 
-/// What no answer had shown for so long that it was taken for gone.
+/// What no answer had shown for so long that it was taken for gone: a configuration, or all that is left as the group is.
 fn said_to_be_gone(object: &Value, resources: &Resources) -> Vec<String> {
     let items = object["status"]["restore"]["items"].as_array();
-    let items = items.into_iter().flatten();
-    let gone = items.filter(|item| item["state"] != "Pending" && !item["missingSince"].is_null());
-    let there = gone.filter(|item| {
+    let there = items.into_iter().flatten().filter(|item| {
         let target = item["target"].as_str().unwrap_or_default();
+        let said = item["message"].as_str().unwrap_or_default();
         match item["kind"].as_str() {
-            Some("ScalingConfigurationImage") => resources.configurations.contains_key(target),
-            Some("ScalingConfigurationContainers") => {
+            Some("ScalingConfigurationImage") if said == CONFIGURATION_GONE => {
+                resources.configurations.contains_key(target)
+            }
+            Some("ScalingConfigurationContainers") if said == CONFIGURATION_GONE => {
                 resources.eci_configurations.contains_key(target)
             }
-            _ => resources.groups.contains_key(group(object)),
+            _ => said.starts_with(GROUP_GONE) && resources.groups.contains_key(group(object)),
         }
     });
     there

@@ -8,7 +8,7 @@ use crate::scenario::{
     Act::{Annotate, Console, Create, Delete, Wait},
     GROUP, NEW_IMAGE, OLD_IMAGE, Scenario,
     When::{Gone, Later, Paused, State},
-    image, object, script, with,
+    attached, image, object, script, with,
 };
 
 const IMAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
@@ -53,6 +53,11 @@ pub fn all() -> Vec<Scenario> {
             .ends("web", &["Succeeded"]),
         Scenario::new("nested-executions-left-out-at-the-end", script("web", json!({})))
             .cloud(when_it_succeeds(SCRIPT_TEMPLATE, with(omit("ListExecutions", &["*"]), children())))
+            .ends("web", &["Succeeded"]),
+        // Who is in a server group has not left the scaling group, whatever one list says.
+        Scenario::new("unhealthy-and-left-out-at-the-end", script("web", json!({})))
+            .cloud(attached(json!([{"instance": "i-web-02", "attempt": 1, "status": "abnormal", "loadBalancer": "lb-web"}])))
+            .cloud(when_it_succeeds(SCRIPT_TEMPLATE, with(omit("DescribeScalingInstances", &["i-web-02"]), json!({"count": 0, "forSeconds": 170}))))
             .ends("web", &["Succeeded"]),
     ];
     all.extend(ended_early());

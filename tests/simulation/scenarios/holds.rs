@@ -295,6 +295,18 @@ fn gated() -> Vec<Scenario> {
         .cloud(alarmed_after("Running", 20))
         .ends("web", &["Cancelled"])
         .ends("rollbacks/web-rollback-*", &["Succeeded"]),
+        // Somebody cancels it in the moment in which the alarm goes off.
+        Scenario::new(
+            "gated-and-cancelled-beside-an-alarm",
+            image(
+                "web",
+                gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
+            ),
+        )
+        .cloud(alarmed_after("Running", 20))
+        .then(State("web", "Running"), Wait)
+        .then(Later(28), Annotate("web", "cancel", "enough"))
+        .ends("web", &["Cancelled"]),
         // Whoever deletes the rollback does not want it.
         Scenario::new(
             "gated-and-its-rollback-deleted",
@@ -462,21 +474,24 @@ fn balanced() -> Vec<Scenario> {
         .fresh_reads()
         .ends("web", &["Cancelled"]),
         // Somebody has the load balancer send no requests to an instance of the batch.
-        Scenario::new("balanced-and-weight-nought", script("web", gates(strict.clone())))
-            .cloud(attached(json!([])))
-            .then(
-                Paused("web", 1),
-                Console {
-                    of: "web",
-                    service: "SLB",
-                    action: "SetBackendServers",
-                    params: json!({
-                        "RegionId": REGION, "LoadBalancerId": "lb-web",
-                        "BackendServers": json!([{"ServerId": "i-web-01", "Weight": "0"}]).to_string(),
-                    }),
-                },
-            )
-            .ends("web", &["Cancelled"]),
+        Scenario::new(
+            "balanced-and-weight-nought",
+            script("web", gates(strict.clone())),
+        )
+        .cloud(attached(json!([])))
+        .then(
+            Paused("web", 1),
+            Console {
+                of: "web",
+                service: "SLB",
+                action: "SetBackendServers",
+                params: json!({
+                    "RegionId": REGION, "LoadBalancerId": "lb-web",
+                    "BackendServers": json!([{"ServerId": "i-web-01", "Weight": "0"}]).to_string(),
+                }),
+            },
+        )
+        .ends("web", &["Cancelled"]),
         // Nothing says how those are to which no listener forwards.
         Scenario::new("balanced-and-no-listener", script("web", gates(strict)))
             .cloud(attached(json!([])))

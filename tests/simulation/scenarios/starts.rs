@@ -73,6 +73,8 @@ pub fn all() -> Vec<Scenario> {
             "cancelled-and-the-next-begins",
             script("web", json!({"suspensionPolicy": "SuspendFirstBatch"})),
         )
+        // What was sent for the first and comes late would meet the next in its batch.
+        .cloud(json!({"durations": {"command": 300}}))
         .then(
             Paused("web", 1),
             Create(script("next", json!({"batches": 1}))),

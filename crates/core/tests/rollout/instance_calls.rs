@@ -95,6 +95,34 @@ fn a_call_that_may_come_late_keeps_others_away_from_the_instance() {
     );
 }
 
+/// The retry is answered, and what it has begun is not listed yet: whoever asks again means the attempt that they see.
+#[test]
+fn a_request_meets_no_attempt_that_is_not_listed_yet() {
+    for (verb, verdict) in [
+        ("skip", "Skip Rejected StaleAttempt"),
+        ("cancel-instances", "CancelInstances Rejected StaleAttempt"),
+        ("retry", "Retry Rejected InstanceNotFailed"),
+    ] {
+        for named in ["i-0001", "i-0001/1"] {
+            let mut world = failed_in(2, json!({}), |cloud| cloud.lag = 45);
+            world.annotated("retry", "i-0001@n1");
+            world.run_until(60, "retried", |w| w.ledger() == ["Retry Applied Retried"]);
+            // By then the second attempt has failed, too.
+            world.run_for(30);
+            assert_eq!(world.instance("i-0001").attempt, 1);
+            world.annotated(verb, &format!("{named}@n2"));
+            world.run_for(120);
+            assert_eq!(world.instance("i-0001").attempt, 2, "{verb} {named}");
+            assert_eq!(
+                world.cloud.notified,
+                [(NotifyType::RetryTask, "i-0001".to_owned(), 1)],
+                "{verb} {named}"
+            );
+            assert_eq!(world.ledger(), ["Retry Applied Retried", verdict]);
+        }
+    }
+}
+
 #[test]
 fn a_decision_in_the_console_settles_the_request() {
     let mut world = failed(1);

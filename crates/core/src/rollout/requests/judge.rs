@@ -65,6 +65,17 @@ pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
     })
 }
 
+/// Until when the lists may not show the attempt that a retry has begun: whatever else is asked for would meet that one, which nobody
+/// has seen.
+fn not_listed_yet(ctx: &Context<'_>, instance: &InstanceStatus) -> Option<Next> {
+    let retry = instance.request.as_ref();
+    let retry = retry.filter(|r| r.verb == Verb::Retry && r.attempt == instance.attempt)?;
+    // As it is shown meanwhile, see `progress::instances`.
+    let is_hidden = instance.state == InstanceState::Updating;
+    let shown = ctx.waits().settled_at(&retry.time);
+    (is_hidden && ctx.now() < shown).then(|| ctx.waits().until(shown))
+}
+
 /// Whether a call had no answer and may have had its effect.
 fn maybe_effective(target: &ActionTarget) -> bool {
     let call = target.call.as_ref();
@@ -181,6 +192,9 @@ impl Look<'_, '_> {
         }
         if self.busy {
             return Ok(Judgement::Wait(ctx.waits().soon()));
+        }
+        if let Some(next) = not_listed_yet(ctx, instance) {
+            return Ok(Judgement::Wait(next));
         }
         let call = target.call.as_ref();
         let not_refused = call.filter(|call| call.refusals == 0);
