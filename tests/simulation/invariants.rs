@@ -275,6 +275,9 @@ fn nothing_but_status(world: &World, changes: &[Change]) {
     }
 }
 
+/// From the answer to one write to that to the next, of one pass.
+const ONE_WRITE: SignedDuration = SignedDuration::from_millis(20);
+
 /// No rollback is created for an update that somebody had cancelled: whoever does that says himself what becomes of it.
 fn what_people_ended_is_not_undone(world: &World, changes: &[Change]) {
     let made = changes.iter().filter(|change| {
@@ -282,12 +285,14 @@ fn what_people_ended_is_not_undone(world: &World, changes: &[Change]) {
     });
     for rollback in made {
         let name = &rollback.new["spec"]["taskRef"]["name"];
-        let task = changes
+        // What led to it is written right after it. Where that was refused, as somebody else wrote meanwhile, nobody knew of it.
+        let of_task = changes
             .iter()
-            .take_while(|change| change.revision <= rollback.revision)
-            .filter(|change| change.resource == "rollingupdatetasks" && *name == *change.name)
-            .last();
-        let cancellation = task.map(|task| &task.new["status"]["cancellation"]);
+            .filter(|change| change.resource == "rollingupdatetasks" && *name == *change.name);
+        let mut after = of_task.filter(|change| change.revision > rollback.revision);
+        let led = after.next();
+        let led = led.filter(|task| task.time.duration_since(rollback.time) <= ONE_WRITE);
+        let cancellation = led.map(|task| &task.new["status"]["cancellation"]);
         let by_others = cancellation.filter(|c| c.is_object() && c["reason"] != "GateFailed");
         if let Some(cancellation) = by_others {
             world.violation(format!(

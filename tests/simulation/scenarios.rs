@@ -419,6 +419,8 @@ fn deciding() -> Vec<Scenario> {
         // Once is enough: what is said of it again is late, and nothing is done to the second attempt before somebody says so.
         Scenario::new("retried-and-fails-again", script("web", json!({})))
             .cloud(failing_times(2))
+            // A call that comes late finds that the second attempt has failed, too.
+            .cloud(json!({"durations": {"command": 2}}))
             .then(paused(), Annotate("web", "retry", "i-web-02/1@one"))
             .then(
                 Field("web", "/status/instances/1/attempt", 2.into()),

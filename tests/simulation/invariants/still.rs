@@ -64,20 +64,22 @@ pub(super) fn in_batches(world: &World, roots: &[Value]) {
 fn suspended_what_people_resumed(world: &World, changes: &[(Timestamp, &Entry)]) {
     let mut resumed: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for (at, entry) in changes {
-        let is_theirs = entry.action == "ResumeProcesses" && entry.principal == PERSON;
         for process in processes(entry) {
-            if is_theirs {
-                resumed.insert(process, *at);
-                continue;
-            }
-            let Some(then) = resumed.remove(process) else {
-                continue;
-            };
-            let suspends = entry.action == "SuspendProcesses" && is_own(entry);
-            if suspends && at.duration_since(then) > AT_THE_SAME_TIME {
-                world.violation(format!(
-                    "the operator has suspended {process} at {at}, which somebody else had resumed at {then}"
-                ));
+            match entry.action.as_str() {
+                "ResumeProcesses" if entry.principal == PERSON => {
+                    resumed.insert(process, *at);
+                }
+                "SuspendProcesses" => {
+                    let then = resumed.remove(process).filter(|_| is_own(entry));
+                    if let Some(then) =
+                        then.filter(|then| at.duration_since(*then) > AT_THE_SAME_TIME)
+                    {
+                        world.violation(format!(
+                            "the operator has suspended {process} at {at}, which somebody else had resumed at {then}"
+                        ));
+                    }
+                }
+                _ => {}
             }
         }
     }
