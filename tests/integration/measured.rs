@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
-use ess_rollout_test_support::{Prometheus, source_root};
+use ess_rollout_test_support::{Prometheus, install_crypto_provider, source_root};
 use serde_json::{Value, json};
 
 use crate::rolling_back::until_state;
@@ -73,6 +73,8 @@ fn gated(gates: Value) -> Value {
 }
 
 async fn measured() -> (Scene, Program, Prometheus) {
+    // Before anything asks by TLS, whichever test runs first.
+    install_crypto_provider();
     let (program, address) = Program::start().await;
     let rules = source_root().join("config/prometheus/rules.yaml");
     let prometheus = Prometheus::start(&[address.to_string()], &rules)
