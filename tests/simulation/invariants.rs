@@ -171,8 +171,10 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     requests_hit_what_they_name(world, &roots, requests, &changes);
     runs_begin_in_their_windows(world, &roots, &changes);
     still::in_batches(world, &roots);
+    still::processes_come_last(world);
     holds::checks_made_again_are_asked_again(world, &changes);
     what_people_ended_is_not_undone(world, &changes);
+    who_failed_stays_in_standby(world, &roots, requests, &changes);
     what_others_wrote_stays(world);
     what_is_left_is_listed(world, scenario, &changes, found);
     canaries::in_no_write(world, &changes);
@@ -273,6 +275,60 @@ fn nothing_but_status(world: &World, changes: &[Change]) {
             ));
         }
     }
+}
+
+/// The operator takes nobody back into service whose update failed, or was cut off, where no policy asks for that and nobody has passed
+/// it over.
+fn who_failed_stays_in_standby(
+    world: &World,
+    roots: &[Value],
+    requests: &[PersonRequest],
+    changes: &[Change],
+) {
+    let returns = |change: &Change| {
+        let policy = &change.new["spec"]["failedInstancePolicy"];
+        *policy == "ReturnToService"
+    };
+    if changes.iter().any(returns) {
+        return;
+    }
+    let entries: Vec<Entry> = world.cloud().world.journal.since(0).cloned().collect();
+    let own = entries.iter().filter(|entry| {
+        entry.action == "ExitStandby" && entry.principal == OPERATOR && !entry.by_oos
+    });
+    for entry in own {
+        let Some(at) = effect(entry) else { continue };
+        let ids = entry.params.get("InstanceIds").and_then(Value::as_array);
+        for id in ids.into_iter().flatten().filter_map(Value::as_str) {
+            let mut skipped = requests.iter().filter(|request| match &request.what {
+                Asked::Instances { verb, targets } => {
+                    verb == "skip" && targets.iter().any(|target| target.instance == id)
+                }
+                Asked::Pause(_) | Asked::Batches(_) => false,
+            });
+            let how = last_attempt(world, roots, id, at);
+            let failed = ["Failed", "Cancelled"]
+                .iter()
+                .any(|end| how == Some(json!(end)));
+            if failed && skipped.next().is_none() {
+                world.violation(format!(
+                    "the operator has taken {id} back into service at {at}, whose update {how:?}"
+                ));
+            }
+        }
+    }
+}
+
+/// How the newest nested execution of an instance ended, of those that had begun by then.
+fn last_attempt(world: &World, roots: &[Value], id: &str, at: Timestamp) -> Option<Value> {
+    let roots = roots.iter().filter_map(|root| root["ExecutionId"].as_str());
+    let nested = roots.flat_map(|root| nested_executions(world, root));
+    let of_instance = nested.filter(|child| parameters(child)["instanceId"] == *id);
+    let begun = |child: &Value| child["StartDate"].as_str()?.parse::<Timestamp>().ok();
+    let of_then = of_instance.filter(|child| begun(child).is_some_and(|begun| begun <= at));
+    of_then
+        .max_by_key(begun)
+        .map(|child| child["Status"].clone())
 }
 
 /// From the answer to one write to that to the next, of one pass.

@@ -12,6 +12,7 @@ use crate::world::{NAMESPACE, PERSON, World};
 
 /// What is said of an item because nothing is there any more that it is about.
 const CONFIGURATION_GONE: &str = "the scaling configuration is gone";
+const MEMBER_GONE: &str = "the instance has left the scaling group";
 const GROUP_GONE: &str = "no answer of the cloud shows scaling group";
 
 /// The object that a write of a status is about, as it is now; `None`: the path is that of something else.
@@ -214,6 +215,7 @@ fn said_to_be_gone(object: &Value, resources: &Resources) -> Vec<String> {
             Some("ScalingConfigurationContainers") if said == CONFIGURATION_GONE => {
                 resources.eci_configurations.contains_key(target)
             }
+            _ if said == MEMBER_GONE => resources.members.get(target).is_some(),
             _ => said.starts_with(GROUP_GONE) && resources.groups.contains_key(group(object)),
         }
     });

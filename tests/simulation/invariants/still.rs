@@ -1,6 +1,6 @@
 //! A group whose processes an update has suspended scales in no batch of it: by the calls as they took effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_emulator::state::journal::Entry;
 use ess_rollout_core::identity;
@@ -57,6 +57,46 @@ pub(super) fn in_batches(world: &World, roots: &[Value]) {
         suspended_what_people_resumed(world, &changes);
         resumed_before_an_approve(world, id, &exit, &entries, &changes);
         resumed_in_a_batch(world, id, &changes);
+    }
+}
+
+/// The calls that put back what the processes of a group would make use of.
+const BEFORE_PROCESSES: [&str; 4] = [
+    "ModifyScalingConfiguration",
+    "ModifyEciScalingConfiguration",
+    "ExitStandby",
+    "SetInstancesProtection",
+];
+/// Calls that belong together follow each other sooner; what shows later comes later.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(2);
+
+/// What is put back of a group comes before its processes: an instance that is added must have the right image, and one that comes back
+/// must not be removed meanwhile.
+pub(super) fn processes_come_last(world: &World) {
+    let cloud = world.cloud();
+    // Configurations are named by their own ids.
+    if cloud.world.resources.groups.len() > 1 {
+        return;
+    }
+    let entries: Vec<Entry> = cloud.world.journal.since(0).cloned().collect();
+    drop(cloud);
+    let mut resumed: Option<Timestamp> = None;
+    let mut known: BTreeSet<(&str, String)> = BTreeSet::new();
+    for entry in entries.iter().filter(|entry| is_own(entry)) {
+        match entry.action.as_str() {
+            "ResumeProcesses" => resumed = Some(entry.time),
+            action if BEFORE_PROCESSES.contains(&action) => {
+                let is_first = known.insert((action, format!("{:?}", entry.params)));
+                let late = resumed.filter(|then| entry.time.duration_since(*then) < TOGETHER);
+                if let Some(then) = late.filter(|_| is_first) {
+                    world.violation(format!(
+                        "{action} at {}, after processes were resumed at {then}",
+                        entry.time
+                    ));
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -92,6 +92,20 @@ fn shared_windows() -> Vec<Scenario> {
             .first(Create(shared("sale", span("Freeze", 5, 3000))))
             .then(State("web", "BatchHeld"), Delete("maintenancewindows/sale"))
             .ends("web", &["Succeeded"]),
+        // What a person says is for the pause; when the next batch may begin is for the window.
+        Scenario::new(
+            "continued-while-its-window-is-closed",
+            script(
+                "web",
+                two(json!({
+                    "suspensionPolicy": "SuspendFirstBatch",
+                    "window": {"schedule": "*/30 * * * *", "durationMinutes": 10, "timeZone": "UTC"},
+                })),
+            ),
+        )
+        .then(Paused("web", 1), Wait)
+        .then(Later(900), Annotate("web", "continue", "1"))
+        .ends("web", &["Succeeded"]),
         // Its own window opens early, the one that it names late.
         Scenario::new(
             "named-and-its-own",
