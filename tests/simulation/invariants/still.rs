@@ -67,8 +67,8 @@ const BEFORE_PROCESSES: [&str; 4] = [
     "ExitStandby",
     "SetInstancesProtection",
 ];
-/// Calls that belong together follow each other sooner; what shows later comes later.
-const TOGETHER: SignedDuration = SignedDuration::from_secs(2);
+/// Calls about what is known at the same time follow each other sooner; what shows at a later look comes later.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is put back of a group comes before its processes: an instance that is added must have the right image, and one that comes back
 /// must not be removed meanwhile.
