@@ -433,6 +433,7 @@ fn deciding() -> Vec<Scenario> {
         // A second request comes while the first has its effect, which does not show yet.
         Scenario::new("retried-and-skipped-while-it-is", script("web", json!({})))
             .cloud(failing_times(2))
+            .cloud(json!({"durations": {"command": 2}}))
             .lists_behind(15)
             .then(paused(), Annotate("web", "retry", "i-web-02/1@one"))
             .then(Later(13), Annotate("web", "skip", "i-web-02/1@two"))
