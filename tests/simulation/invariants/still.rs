@@ -88,7 +88,8 @@ pub(super) fn processes_come_last(world: &World) {
             action if BEFORE_PROCESSES.contains(&action) => {
                 let is_first = known.insert((action, format!("{:?}", entry.params)));
                 let late = resumed.filter(|then| entry.time.duration_since(*then) < TOGETHER);
-                if let Some(then) = late.filter(|_| is_first) {
+                // What an older state has shown is refused.
+                if let Some(then) = late.filter(|_| is_first && effect(entry).is_some()) {
                     world.violation(format!(
                         "{action} at {}, after processes were resumed at {then}",
                         entry.time
