@@ -277,8 +277,8 @@ fn nothing_but_status(world: &World, changes: &[Change]) {
     }
 }
 
-/// The operator takes nobody back into service whose update failed, or was cut off, where no policy asks for that and nobody has passed
-/// it over.
+/// The operator takes nobody back into service whom somebody had put into Standby, or whose update failed, or was cut off, where no
+/// policy asks for that and nobody has passed it over.
 fn who_failed_stays_in_standby(
     world: &World,
     roots: &[Value],
@@ -289,9 +289,7 @@ fn who_failed_stays_in_standby(
         let policy = &change.new["spec"]["failedInstancePolicy"];
         *policy == "ReturnToService"
     };
-    if changes.iter().any(returns) {
-        return;
-    }
+    let returns = changes.iter().any(returns);
     let entries: Vec<Entry> = world.cloud().world.journal.since(0).cloned().collect();
     let own = entries.iter().filter(|entry| {
         entry.action == "ExitStandby" && entry.principal == OPERATOR && !entry.by_oos
@@ -307,10 +305,23 @@ fn who_failed_stays_in_standby(
                 Asked::Pause(_) | Asked::Batches(_) => false,
             });
             let how = last_attempt(world, roots, id, at);
+            let moved = entries.iter().rev().find(|other| {
+                let moves = ["EnterStandby", "ExitStandby"].contains(&other.action.as_str());
+                moves
+                    && other.seq < entry.seq
+                    && format!("{:?}", other.params).contains(&format!("{id:?}"))
+            });
+            if moved
+                .is_some_and(|other| other.principal == PERSON && other.action == "EnterStandby")
+            {
+                world.violation(format!(
+                    "the operator has taken {id} back into service at {at}, which somebody had put into Standby"
+                ));
+            }
             let failed = ["Failed", "Cancelled"]
                 .iter()
                 .any(|end| how == Some(json!(end)));
-            if failed && skipped.next().is_none() {
+            if failed && !returns && skipped.next().is_none() {
                 world.violation(format!(
                     "the operator has taken {id} back into service at {at}, whose update {how:?}"
                 ));

@@ -54,6 +54,12 @@ pub fn all() -> Vec<Scenario> {
         Scenario::new("nested-executions-left-out-at-the-end", script("web", json!({})))
             .cloud(when_it_succeeds(SCRIPT_TEMPLATE, with(omit("ListExecutions", &["*"]), children())))
             .ends("web", &["Succeeded"]),
+        // It is in service, and nobody is served by it.
+        Scenario::new("stopped-after-its-update", script("web", suspended_first(json!({}))))
+            .then(Paused("web", 1), Console { of: "web", service: "ECS", action: "StopInstance", params: json!({"InstanceId": "i-web-01"}) })
+            .others_change(&["i-web-01"])
+            .then(Later(30), Annotate("web", "continue", "1"))
+            .ends("web", &["Succeeded"]),
         // Who is in a server group has not left the scaling group, whatever the one list says that is read once the others are healthy.
         Scenario::new("unhealthy-and-left-out-at-the-end", script("web", json!({})))
             .cloud(attached(json!([{"instance": "i-web-02", "attempt": 1, "status": "abnormal", "loadBalancer": "lb-web"}])))

@@ -79,6 +79,21 @@ fn shared_windows() -> Vec<Scenario> {
             .first(Create(shared("sale", span("Freeze", 0, 3000))))
             .then(Later(30), Annotate("web", "override-window", "sale@1"))
             .ends("web", &["Succeeded"]),
+        // The other one still holds it.
+        Scenario::new("one-of-two-is-overridden", image("web", two(json!({}))))
+            .first(Create(shared("nights", open(600, 3000))))
+            .first(Create(shared("sale", span("Freeze", 0, 3000))))
+            .then(Later(30), Annotate("web", "override-window", "sale@1"))
+            .ends("web", &["Succeeded"]),
+        // Whoever has no window does not wait for it.
+        Scenario::new(
+            "another-is-next-while-it-waits-for-its-window",
+            script("web", two(json!({"window": open(7200, 3600)}))),
+        )
+        .then(Later(30), Create(script("next", two(json!({})))))
+        .then(State("next", "Succeeded"), Delete("web"))
+        .ends("web", &["Gone"])
+        .ends("next", &["Succeeded"]),
         Scenario::new(
             "overridden-in-a-pause",
             script("web", two(json!({"window": span("Freeze", 20, 3000)}))),
