@@ -216,14 +216,13 @@ pub(super) fn checks_made_again_are_asked_again(world: &World, changes: &[Change
             retried.remove(&uid);
             continue;
         }
-        let (time, since) = *retried
-            .entry(uid)
-            .or_insert((&gate["retryTime"], change.time));
-        if *time != gate["retryTime"] {
-            let uid = change.new["metadata"]["uid"].to_string();
-            retried.insert(uid, (&gate["retryTime"], change.time));
-            continue;
-        }
+        let since = match retried.get(&uid) {
+            Some((time, since)) if **time == gate["retryTime"] => *since,
+            _ => {
+                retried.insert(uid, (&gate["retryTime"], change.time));
+                continue;
+            }
+        };
         let before = change
             .old
             .as_deref()

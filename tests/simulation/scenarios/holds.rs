@@ -276,6 +276,7 @@ fn gated() -> Vec<Scenario> {
             ),
         )
         .cloud(rule_that_becomes("ALARM"))
+        .one_fault()
         .ends("web", &["Cancelled"]),
         // Well for two and a half minutes, and it has to be for three.
         Scenario::new(
@@ -416,6 +417,7 @@ fn measured() -> Vec<Scenario> {
             ),
         )
         .cloud(rule_that_becomes("ALARM"))
+        .one_fault()
         .ends("web", &["Cancelled"]),
         Scenario::new(
             "measured-of-a-part",
@@ -499,8 +501,9 @@ fn balanced() -> Vec<Scenario> {
             ),
         )
         .cloud(attached(json!([unhealthy])))
-        // What is not shown yet is not looked for again in that interval.
+        // What is not shown yet, or not understood, is not looked for again in that interval.
         .fresh_reads()
+        .one_fault()
         .ends("web", &["Cancelled"]),
         // Somebody has the load balancer send no requests to an instance of the batch.
         Scenario::new(
