@@ -171,7 +171,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     requests_hit_what_they_name(world, &roots, requests, &changes);
     runs_begin_in_their_windows(world, &roots, &changes);
     still::in_batches(world, &roots);
-    still::processes_come_last(world);
+    still::processes_come_last(world, &changes);
     holds::checks_made_again_are_asked_again(world, &changes);
     what_people_ended_is_not_undone(world, &changes);
     who_failed_stays_in_standby(world, &roots, requests, &changes);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ess_emulator::state::journal::Entry;
 use ess_rollout_core::identity;
+use ess_rollout_test_support::apiserver::Change;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -72,10 +73,11 @@ const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is put back of a group comes before its processes: an instance that is added must have the right image, and one that comes back
 /// must not be removed meanwhile.
-pub(super) fn processes_come_last(world: &World) {
+pub(super) fn processes_come_last(world: &World, changes: &[Change]) {
     let cloud = world.cloud();
-    // Configurations are named by their own ids.
-    if cloud.world.resources.groups.len() > 1 {
+    // Configurations are named by their own ids, and image update tasks put images into them, too.
+    let given = changes.iter().any(|c| c.resource == "imageupdatetasks");
+    if given || cloud.world.resources.groups.len() > 1 {
         return;
     }
     let entries: Vec<Entry> = cloud.world.journal.since(0).cloned().collect();
