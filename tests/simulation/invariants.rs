@@ -290,7 +290,13 @@ fn who_failed_stays_in_standby(
         *policy == "ReturnToService"
     };
     let returns = changes.iter().any(returns);
-    let entries: Vec<Entry> = world.cloud().world.journal.since(0).cloned().collect();
+    let cloud = world.cloud();
+    let moves = cloud.world.journal.since(0).filter(|entry| {
+        let moves = ["EnterStandby", "ExitStandby"];
+        moves.contains(&entry.action.as_str())
+    });
+    let entries: Vec<Entry> = moves.cloned().collect();
+    drop(cloud);
     let own = entries.iter().filter(|entry| {
         entry.action == "ExitStandby" && entry.principal == OPERATOR && !entry.by_oos
     });
@@ -305,12 +311,9 @@ fn who_failed_stays_in_standby(
                 Asked::Pause(_) | Asked::Batches(_) => false,
             });
             let how = last_attempt(world, roots, id, at);
-            let moved = entries.iter().rev().find(|other| {
-                let moves = ["EnterStandby", "ExitStandby"].contains(&other.action.as_str());
-                moves
-                    && other.seq < entry.seq
-                    && format!("{:?}", other.params).contains(&format!("{id:?}"))
-            });
+            let quoted = format!("{id:?}");
+            let mut before = entries.iter().rev().filter(|e| e.seq < entry.seq);
+            let moved = before.find(|other| names(other, &quoted));
             if moved
                 .is_some_and(|other| other.principal == PERSON && other.action == "EnterStandby")
             {
@@ -571,26 +574,37 @@ fn runs_begin_in_their_windows(world: &World, roots: &[Value], changes: &[Change
 
 /// Whether a run had done anything to an instance by then.
 fn has_begun(entries: &[Entry], root: &Value, instance: &str, at: Timestamp) -> bool {
-    let started: Option<Timestamp> = root["StartDate"].as_str().and_then(|s| s.parse().ok());
-    let id = format!("{instance:?}");
-    let of_run = entries
-        .iter()
-        .filter(|e| e.by_oos && e.time < at && started.is_some_and(|started| e.time >= started));
-    of_run
-        .map(|entry| serde_json::to_string(&entry.params).unwrap_or_default())
-        .any(|params| params.contains(&id))
+    done_to(entries, root, instance, at).next().is_some()
 }
 
 /// How many times a run had begun to update an instance by then.
 fn attempts(entries: &[Entry], root: &Value, instance: &str, at: Timestamp) -> usize {
+    let done = done_to(entries, root, instance, at);
+    done.filter(|entry| UPDATES.contains(&entry.action.as_str()))
+        .count()
+}
+
+/// The calls about an instance that executions made from the start of a run until then.
+fn done_to<'e>(
+    entries: &'e [Entry],
+    root: &Value,
+    instance: &str,
+    at: Timestamp,
+) -> impl Iterator<Item = &'e Entry> {
     let started: Option<Timestamp> = root["StartDate"].as_str().and_then(|s| s.parse().ok());
     let id = format!("{instance:?}");
-    let begun = entries.iter().filter(|entry| {
-        let of_run = entry.by_oos && started.is_some_and(|started| entry.time >= started);
-        of_run && entry.time < at && UPDATES.contains(&entry.action.as_str())
-    });
-    let begun = begun.map(|entry| serde_json::to_string(&entry.params).unwrap_or_default());
-    begun.filter(|params| params.contains(&id)).count()
+    entries.iter().filter(move |entry| {
+        entry.by_oos
+            && entry.time < at
+            && started.is_some_and(|started| entry.time >= started)
+            && names(entry, &id)
+    })
+}
+
+/// Whether a call has this text, in quotation marks, among its parameters.
+fn names(entry: &Entry, quoted: &str) -> bool {
+    let params = serde_json::to_string(&entry.params).unwrap_or_default();
+    params.contains(quoted)
 }
 
 /// The instances that take part in the run of an object, as it was planned.

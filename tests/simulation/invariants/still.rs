@@ -80,11 +80,12 @@ pub(super) fn processes_come_last(world: &World, changes: &[Change]) {
     if given || cloud.world.resources.groups.len() > 1 {
         return;
     }
-    let entries: Vec<Entry> = cloud.world.journal.since(0).cloned().collect();
+    let own = cloud.world.journal.since(0).filter(|entry| is_own(entry));
+    let entries: Vec<Entry> = own.cloned().collect();
     drop(cloud);
     let mut resumed: Option<Timestamp> = None;
     let mut known: BTreeSet<(&str, String)> = BTreeSet::new();
-    for entry in entries.iter().filter(|entry| is_own(entry)) {
+    for entry in &entries {
         match entry.action.as_str() {
             "ResumeProcesses" => resumed = Some(entry.time),
             action if BEFORE_PROCESSES.contains(&action) => {

@@ -223,6 +223,10 @@ fn gated() -> Vec<Scenario> {
     let doubtful = json!({"metricRules": [{"ruleId": "rule-web", "state": "OK", "states": [
         {"afterSeconds": 60, "state": "INSUFFICIENT_DATA"}, {"afterSeconds": 400, "state": "OK"},
     ]}]});
+    let undoes_itself = || {
+        let gates = gates(json!({"onFailed": "Rollback", "intervalSeconds": 15}));
+        image("web", gates)
+    };
     let mut group_of_rules = crate::scenario::group(crate::scenario::GROUP, 4);
     group_of_rules["monitorGroupId"] = json!("7301");
     vec![
@@ -317,10 +321,7 @@ fn gated() -> Vec<Scenario> {
         // It waits for the end of the update, which is cancelled in the middle of a batch.
         Scenario::new(
             "gated-and-rolled-back-in-a-batch",
-            image(
-                "web",
-                gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
-            ),
+            undoes_itself(),
         )
         .cloud(alarmed_after("Running", 20))
         .ends("web", &["Cancelled"])
@@ -328,10 +329,7 @@ fn gated() -> Vec<Scenario> {
         // Somebody cancels it in the moment in which the alarm goes off.
         Scenario::new(
             "gated-and-cancelled-beside-an-alarm",
-            image(
-                "web",
-                gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
-            ),
+            undoes_itself(),
         )
         .cloud(alarmed_after("Running", 20))
         .then(State("web", "Running"), Wait)
@@ -340,10 +338,7 @@ fn gated() -> Vec<Scenario> {
         // Whoever deletes the rollback does not want it.
         Scenario::new(
             "gated-and-its-rollback-deleted",
-            image(
-                "web",
-                gates(json!({"onFailed": "Rollback", "intervalSeconds": 15})),
-            ),
+            undoes_itself(),
         )
         .cloud(alarmed_after("Running", 20))
         .then(
