@@ -46,6 +46,8 @@ struct Tasks {
     naming: HashMap<(String, String), BTreeSet<ObjectKey>>,
     /// Rollbacks, by the uid of the task that they were found to undo.
     undoing: HashMap<String, BTreeSet<ObjectKey>>,
+    /// Rollbacks that wait for the task that they name: of which group they are is not on record before that has ended.
+    following: BTreeSet<ObjectKey>,
     /// Those that windows may hold, by namespace.
     holdable: HashMap<String, BTreeSet<ObjectKey>>,
     /// With an execution and no result.
@@ -73,6 +75,9 @@ impl Tasks {
         if let Some(uid) = &facts.undoes {
             let undone = self.undoing.entry(uid.clone()).or_default();
             undone.insert(key.clone());
+        }
+        if facts.group.is_empty() && facts.names.is_some() && facts.waits() {
+            self.following.insert(key.clone());
         }
         if facts.may_be_held() {
             let namespace = key.namespace.clone();
@@ -108,6 +113,7 @@ impl Tasks {
             take_out(&mut self.undoing, uid, key);
         }
         take_out(&mut self.holdable, &key.namespace, key);
+        self.following.remove(key);
         self.active.remove(key);
         self.shown.remove(key);
         let counted = counted(facts);
@@ -131,6 +137,25 @@ impl Tasks {
 
     fn of_group(&self, place: &GroupPlace) -> impl Iterator<Item = &Facts> + use<'_> {
         self.facts_of(self.of_group.get(place))
+    }
+
+    /// The task that a rollback waits for, if that has begun: one that has not waits for its own turn, and is behind no rollback of
+    /// itself.
+    fn followed(&self, rollback: &ObjectKey) -> Option<&Entry> {
+        let facts = &self.entries.get(self.following.get(rollback)?)?.facts;
+        let task = ObjectKey::task(rollback.namespace.as_str(), facts.names.as_deref()?);
+        let task = self.entries.get(&task)?;
+        (task.facts.intent || task.facts.execution.is_some()).then_some(task)
+    }
+
+    /// Who stands in the queue of a group.
+    fn queue_of<'a>(&'a self, place: &'a GroupPlace) -> impl Iterator<Item = &'a Facts> + use<'a> {
+        let follows =
+            |key: &&ObjectKey| self.followed(key).is_some_and(|task| task.place == *place);
+        let following = self.following.iter().filter(follows);
+        let following = following.filter_map(|key| self.entries.get(key).map(|entry| &entry.facts));
+        let waits = self.of_group(place).filter(|facts| facts.waits());
+        waits.chain(following)
     }
 }
 
@@ -333,10 +358,10 @@ impl TaskIndex {
         let own = in_queue((created, key));
         let place = (region.map(str::to_owned), group.to_owned());
         let mut tasks = self.lock();
-        let waits = tasks.of_group(&place);
+        let waits = tasks.queue_of(&place);
         let open = |facts: &&Facts| facts.held_until.is_none_or(|until| until <= now);
         let before = waits
-            .filter(|facts| facts.waits() && in_queue(order(facts)) < own)
+            .filter(|facts| in_queue(order(facts)) < own)
             .filter(open);
         let mut before: Vec<_> = before
             .map(|facts| (facts.created, facts.key.clone()))
@@ -344,8 +369,10 @@ impl TaskIndex {
         before.sort_by(|a, b| in_queue((a.0, &a.1)).cmp(&in_queue((b.0, &b.1))));
         let mut before = before.into_iter().map(|(_, key)| key);
         let first = before.find(|key| {
+            // Nobody waits for it longer because of it, as long as what it waits for has the group.
+            let task_runs = tasks.followed(key).is_some_and(|task| task.facts.began());
             let entry = tasks.entries.get_mut(key);
-            entry.is_some_and(|entry| entry.keeps_place(now))
+            entry.is_some_and(|entry| task_runs || entry.keeps_place(now))
         })?;
         Some(QueueEntry {
             kind: first.kind.name().to_owned(),
@@ -530,7 +557,12 @@ fn left_behind(old: &Entry) -> Option<Change> {
 
 /// The first that waits in the group that another task left the queue of.
 fn unblocked(tasks: &Tasks, left: &Entry) -> Option<Change> {
-    let waiting = tasks.of_group(&left.place).filter(|facts| facts.waits());
+    let named = left.facts.names.as_deref();
+    let named = named.filter(|_| left.facts.group.is_empty());
+    let task = named.map(|name| ObjectKey::task(left.facts.key.namespace.as_str(), name));
+    let task = task.and_then(|task| tasks.entries.get(&task));
+    let place = task.map_or(&left.place, |task| &task.place);
+    let waiting = tasks.of_group(place).filter(|facts| facts.waits());
     let first = waiting.min_by_key(|facts| (!facts.reaches_group, in_queue(order(facts))));
     first.map(|facts| Change::Concerns(facts.key.clone()))
 }
@@ -643,6 +675,47 @@ mod tests {
             NOW.parse().unwrap(),
         );
         assert!(own.is_none());
+    }
+
+    /// It finds out of which group it is when its task has ended, and others that wait for the group begin in that moment.
+    #[test]
+    fn a_rollback_that_waits_for_its_task_is_ahead_of_what_waits_for_the_same_group() {
+        let after = |index: &TaskIndex, seconds: i64| {
+            let now = NOW.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds);
+            let created = "2026-01-01T00:00:02Z".parse().unwrap();
+            let key = ObjectKey::task("ns", "b");
+            let ahead = index.ahead(Some("cn-hangzhou"), "asg-1", &key, Some(created), now);
+            ahead.map(|entry| entry.name)
+        };
+        let back: ObjectView<Rollback> = serde_json::from_value(json!({
+            "metadata": {"namespace": "ns", "name": "z", "resourceVersion": "z-1",
+                "creationTimestamp": "2026-01-01T00:00:09Z"},
+            "spec": {"taskRef": {"name": "a"}}
+        }))
+        .unwrap();
+        let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
+        index.apply(1, Event::Apply(back));
+        // What it waits for waits for nobody but those before it.
+        assert_eq!(ahead(&index, "a", 1), None);
+        assert_eq!(after(&index, 0).as_deref(), Some("a"));
+        let runs = json!({"groupSeenTime": NOW, "execution": {"id": "exec-1"}});
+        index.apply(0, Event::Apply(object("a", 1, runs)));
+        assert_eq!(after(&index, 0).as_deref(), Some("z"));
+        assert_eq!(after(&index, 7200).as_deref(), Some("z"));
+        // From its end on it has as long as anybody to be seen to reach the group.
+        let over = json!({"execution": {"id": "exec-1"}, "result": {"outcome": "Succeeded"}});
+        index.apply(0, Event::Apply(object("a", 1, over)));
+        assert_eq!(after(&index, 7200).as_deref(), Some("z"));
+        assert_eq!(after(&index, 7259).as_deref(), Some("z"));
+        assert_eq!(after(&index, 7260), None);
+        // Who waited behind it is told when it does not wait any more.
+        let failed: ObjectView<Rollback> = serde_json::from_value(json!({
+            "metadata": {"namespace": "ns", "name": "z", "resourceVersion": "z-2"},
+            "spec": {"taskRef": {"name": "a"}}, "status": {"result": {"outcome": "Failed"}}
+        }))
+        .unwrap();
+        let told = index.apply(1, Event::Apply(failed));
+        assert!(told.contains(&Change::Concerns(ObjectKey::task("ns", "b"))));
     }
 
     #[test]

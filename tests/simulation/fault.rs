@@ -102,7 +102,9 @@ pub enum Fault {
     StopToElsewhere,
     /// Another operator stands by. The request has its effect; the one that sent it stops.
     TakenKilled,
-    /// The same; it stands still for longer than the lease, and goes on.
+    /// The same; the request has its effect nearly the bound on lateness later.
+    TakenLate,
+    /// The same, at once; it stands still for longer than the lease, and goes on.
     TakenFrozen,
     /// The same; it does not reach the apiserver for longer than the lease.
     TakenCutOff,
@@ -233,8 +235,9 @@ impl Fault {
         Self::Reconfigured,
     ];
     /// What befalls the one of two operators that leads.
-    const OF_LEADERS: [Self; 5] = [
+    const OF_LEADERS: [Self; 6] = [
         Self::TakenKilled,
+        Self::TakenLate,
         Self::TakenFrozen,
         Self::TakenCutOff,
         Self::CloudCutOff,
@@ -398,6 +401,7 @@ impl Fault {
             Self::StopToLonger => "to-longer",
             Self::StopToElsewhere => "to-elsewhere",
             Self::TakenKilled => "taken-killed",
+            Self::TakenLate => "taken-late",
             Self::TakenFrozen => "taken-frozen",
             Self::TakenCutOff => "taken-cut-off",
             Self::CloudCutOff => "cloud-cut-off",
@@ -474,6 +478,7 @@ impl Fault {
                 | Self::StopToLonger
                 | Self::StopToElsewhere
                 | Self::TakenKilled
+                | Self::TakenLate
         )
     }
 }

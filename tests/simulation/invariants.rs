@@ -28,6 +28,7 @@ pub use said::{after_write, subject};
 /// The one annotation that the operator writes.
 const OWN_ANNOTATION: &str = ess_rollout_api::EXECUTION_ID_ANNOTATION;
 const RECORDS: &str = "scalinggrouprecords";
+const TASKS: &str = "rollingupdatetasks";
 
 /// The cloud as it was found.
 pub struct Found(Resources);
@@ -166,6 +167,9 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     one_execution_for_each_object(world, &roots);
     one_run_for_each_time(world);
     one_run_on_each_group(world, &roots);
+    runs_begin_in_order(world, scenario, &roots, &changes);
+    runs_are_known(world, &roots, &changes);
+    refusals_are_not_repeated(world);
     nothing_but_status(world, &changes);
     results_are_final(world, &changes);
     requests_hit_what_they_name(world, &roots, requests, &changes);
@@ -244,6 +248,101 @@ fn one_run_on_each_group(world: &World, roots: &[Value]) {
                 ));
             }
         }
+    }
+}
+
+/// Where nothing goes wrong, who is first in the queue of a group begins first.
+fn runs_begin_in_order(world: &World, scenario: &Scenario, roots: &[Value], changes: &[Change]) {
+    if world.gate.faults() > 0 {
+        return;
+    }
+    let began = |object: &&str| {
+        let (plural, name) = object.split_once('/').unwrap_or((TASKS, object));
+        let mut of_object = changes
+            .iter()
+            .filter(|c| c.resource == plural && c.name == name);
+        let uid = &of_object.next()?.new["metadata"]["uid"];
+        let mut runs = roots.iter();
+        runs.position(|root| tags(root)[identity::TAG_UID] == *uid)
+    };
+    // One that never began comes after all that did.
+    let order: Vec<_> = scenario.in_order.iter().map(began).collect();
+    let is_later = |pair: &[Option<usize>]| match (pair[0], pair[1]) {
+        (Some(first), Some(second)) => first > second,
+        (None, second) => second.is_some(),
+        (Some(_), None) => false,
+    };
+    if order.windows(2).any(is_later) {
+        world.violation(format!(
+            "the runs of {:?} begin in another order: {order:?}",
+            scenario.in_order
+        ));
+    }
+}
+
+/// What was started for an object is what the object says of itself, as long as it is there.
+fn runs_are_known(world: &World, roots: &[Value], changes: &[Change]) {
+    let lost = |fault| {
+        [
+            Fault::StatusWiped,
+            Fault::NamespaceDeleted,
+            Fault::StopToElsewhere,
+        ]
+        .contains(&fault)
+    };
+    if world.gate.has_met(lost) {
+        return;
+    }
+    for root in roots.iter().filter(|root| root["ExecutedBy"] != PERSON) {
+        let uid = tags(root)[identity::TAG_UID].clone();
+        let id = &root["ExecutionId"];
+        let of_object = changes.iter().filter(|c| c.new["metadata"]["uid"] == uid);
+        let mut last = of_object.rev();
+        let Some(last) = last
+            .next()
+            .filter(|change| change.kind != ChangeKind::Deleted)
+        else {
+            continue;
+        };
+        let status = &last.new["status"];
+        let history = status["history"].as_array().into_iter().flatten();
+        let runs = history.chain([status, &status["active"]]);
+        let named = |run: &Value| run["execution"]["id"] == *id || run["executionId"] == *id;
+        if !runs.into_iter().any(named) {
+            world.violation(format!(
+                "{} says nothing of {id}, which was started for it",
+                last.name
+            ));
+        }
+    }
+}
+
+/// How often OOS may say the same of the same call: once more after a newer look, in each of the ways in which it may be made.
+const REFUSALS: usize = 4;
+
+/// What OOS refuses to be told of an execution, whatever the time, is not said to it over and over.
+fn refusals_are_not_repeated(world: &World) {
+    let cloud = world.cloud();
+    let notifies = cloud.world.journal.since(0).filter(|entry| {
+        entry.action == "NotifyExecution" && entry.principal == OPERATOR && !entry.by_oos
+    });
+    let passes = [
+        "OK",
+        "Throttling",
+        "Service",
+        "Forbidden",
+        "NoPermission",
+        "Internal",
+    ];
+    let refused = notifies.filter(|entry| !passes.iter().any(|word| entry.code.starts_with(word)));
+    let mut said: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in refused {
+        let call = format!("{} of {:?}", entry.code, entry.params);
+        *said.entry(call).or_default() += 1;
+    }
+    drop(cloud);
+    for (call, times) in said.iter().filter(|(_, times)| **times > REFUSALS) {
+        world.violation(format!("OOS has said {times} times: {call}"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ess_rollout::runtime::lease::{Lease, LeaseError, LeaseFuture, Leases, Times};
@@ -19,6 +20,8 @@ pub struct KeptLease {
     kept: Mutex<Option<Kept>>,
     /// Waiters are woken in their order.
     changed: Arc<Notify>,
+    /// How often it has changed hands.
+    changes: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -39,6 +42,11 @@ impl KeptLease {
         let longest = Times::default().renew_deadline;
         kept.as_ref()
             .is_some_and(|kept| kept.lease.holder == name && kept.at.elapsed() <= longest)
+    }
+
+    /// Who has it.
+    pub fn holder(&self) -> Option<String> {
+        self.lock().as_ref().map(|kept| kept.lease.holder.clone())
     }
 
     fn store(&self, lease: &Lease, version: Option<&str>) -> Result<String, LeaseError> {
@@ -65,7 +73,20 @@ pub struct LeaseWire {
     pub clock: VirtualClock,
 }
 
+/// How often it changes hands because of one thing that goes wrong: it is given up, taken, and taken back.
+const CHANGES: usize = 3;
+
 impl LeaseWire {
+    /// Whoever has it keeps it as long as nothing goes wrong.
+    fn passes_from_one_to_another(&self) {
+        let changes = self.world.lease.changes.fetch_add(1, Ordering::Relaxed) + 1;
+        if changes > CHANGES * (1 + self.world.gate.faults()) {
+            let holder = self.world.lease.holder();
+            let what = format!("the lease has changed hands {changes} times: {holder:?}");
+            self.world.violation(what);
+        }
+    }
+
     async fn gets_through(&self) -> Result<(), LeaseError> {
         self.world.latency.pass(APISERVER).await;
         self.life.goes_on().await;
@@ -96,6 +117,7 @@ impl Leases for LeaseWire {
                 self.world
                     .trace(|| format!("lease: {holder:?} -> {:?}", lease.holder));
                 self.world.nobody_looks();
+                self.passes_from_one_to_another();
             }
             self.gets_through().await?;
             led_to

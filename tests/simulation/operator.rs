@@ -114,13 +114,18 @@ impl Operator {
     }
 
     /// Tells it to stop, waits until what it does is over, and has it give its place up.
-    pub async fn told_to_stop(mut self) {
+    pub async fn told_to_stop(mut self, world: Arc<World>) {
         self.stop.stop();
         while self.parts.join_next().await.is_some() {}
         if let Some((stop, mut electing)) = self.election {
             stop.stop();
             while let Some(Ok(mut elector)) = electing.join_next().await {
                 elector.release().await;
+            }
+            // Nobody waits for a lease to run out that belongs to nobody any more.
+            let alone = world.gate.faults() == 1;
+            if alone && world.lease.holder().as_deref() == Some(&self.name) {
+                world.violation(format!("{} has stopped, and keeps its place", self.name));
             }
         }
     }

@@ -139,7 +139,7 @@ impl Operators {
         }
     }
 
-    fn end(&mut self, world: &World, fault: Fault, name: &str, away: Duration) {
+    fn end(&mut self, world: &Arc<World>, fault: Fault, name: &str, away: Duration) {
         let Some(at) = self.running.iter().position(|one| one.name == name) else {
             return;
         };
@@ -152,7 +152,7 @@ impl Operators {
             _ => {}
         }
         if matches!(fault, Fault::Told | Fault::TakenTold) {
-            self.leaving.spawn(operator.told_to_stop());
+            self.leaving.spawn(operator.told_to_stop(world.clone()));
         }
         self.due.push(Instant::now() + away);
     }

@@ -36,6 +36,8 @@ pub struct Scenario {
     pub leaves_out: bool,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
     pub changed_by_others: Vec<&'static str>,
+    /// Where nothing goes wrong the runs of these objects begin in this order.
+    pub in_order: Vec<Name>,
 }
 
 /// Something that a person does once something holds. Steps are done in their order.
@@ -255,6 +257,7 @@ impl Scenario {
             lists_behind: 0,
             leaves_out: false,
             changed_by_others: Vec::new(),
+            in_order: Vec::new(),
         }
     }
 
@@ -353,6 +356,12 @@ impl Scenario {
     /// Somebody else changes these.
     pub fn others_change(mut self, targets: &[&'static str]) -> Self {
         self.changed_by_others = targets.to_vec();
+        self
+    }
+
+    /// Where nothing goes wrong their runs begin in this order.
+    pub fn in_order(mut self, objects: &[Name]) -> Self {
+        self.in_order = objects.to_vec();
         self
     }
 }

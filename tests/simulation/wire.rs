@@ -111,10 +111,12 @@ impl CloudWire {
             }
             Some(Fault::AnswerLost) => Some(Effect::AnswerLost {}),
             Some(Fault::Lost) => Some(Effect::LostBefore {}),
-            Some(Fault::EffectLate | Fault::StopLate) => Some(Effect::EffectLate {
-                after_seconds: Some(LATE_SECONDS),
-                after_millis: None,
-            }),
+            Some(Fault::EffectLate | Fault::StopLate | Fault::TakenLate) => {
+                Some(Effect::EffectLate {
+                    after_seconds: Some(LATE_SECONDS),
+                    after_millis: None,
+                })
+            }
             Some(Fault::Throttled) => Some(Effect::Throttle {
                 retry_after_millis: None,
             }),

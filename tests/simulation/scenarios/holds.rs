@@ -92,6 +92,7 @@ fn shared_windows() -> Vec<Scenario> {
         )
         .then(Later(30), Create(script("next", two(json!({})))))
         .then(State("next", "Succeeded"), Delete("web"))
+        .in_order(&["next", "web"])
         .ends("web", &["Gone"])
         .ends("next", &["Succeeded"]),
         Scenario::new(
@@ -399,6 +400,19 @@ fn measured() -> Vec<Scenario> {
             image(
                 "web",
                 asks(json!({"metrics": metric, "onFailed": "Cancel"})),
+            ),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .ends("web", &["Cancelled"]),
+        // What has to be less is not, and nothing is said of what is too much.
+        Scenario::new(
+            "measured-and-not-passed-and-cancelled",
+            script(
+                "web",
+                asks(json!({
+                    "metrics": [{"name": "errors", "source": "prod", "query": "rule-web", "passBelow": "0.5"}],
+                    "onFailed": "Cancel",
+                })),
             ),
         )
         .cloud(rule_that_becomes("ALARM"))

@@ -19,7 +19,7 @@ fn from_the_pause(seconds: u32, mut fault: Value) -> Value {
 }
 
 /// The group with an instance refresh that was there before.
-fn refresh(status: &str, seconds_left: u32) -> Value {
+pub(super) fn refresh(status: &str, seconds_left: u32) -> Value {
     let refresh = json!([{
         "instanceRefreshTaskId": "ir-1", "status": status, "secondsLeft": seconds_left,
     }]);

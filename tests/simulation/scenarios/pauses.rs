@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Act::Annotate,
+    Act::{Annotate, Console},
     Scenario,
     When::{Later, Paused, State},
     image, script, with,
 };
+use crate::world::{OPERATOR, REGION};
 
 /// OOS may not tag the instances after the last batch, the first so many times; 0: ever.
 fn untagged(times: u32) -> Value {
@@ -84,6 +85,20 @@ pub fn all() -> Vec<Scenario> {
             .then(Paused("web", 1), Annotate("web", "continue", "1"))
             .then(Paused("web", 2), Annotate("web", "continue", "current@two"))
             .then(Paused("web", 3), Annotate("web", "continue", "3"))
+            .ends("web", &["Succeeded"]),
+        // OOS does not let the operator go on; a person does in the console.
+        Scenario::new("refused-to-go-on", script("web", json!({"suspensionPolicy": "SuspendFirstBatch"})))
+            .cloud(json!({"faults": [{
+                "service": "OOS", "action": "NotifyExecution", "principal": OPERATOR, "count": 0,
+                "effect": {"kind": "error", "status": 400, "code": "Execution.Status.InvalidNotify"},
+            }]}))
+            .then(Paused("web", 1), Annotate("web", "continue", "1"))
+            .then(Later(900), Console {
+                of: "web",
+                service: "OOS",
+                action: "NotifyExecution",
+                params: json!({"RegionId": REGION, "ExecutionId": "$execution", "NotifyType": "Approve"}),
+            })
             .ends("web", &["Succeeded"]),
         // What waits after the last batch waits for a person, however late it shows that something failed.
         Scenario::new(

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::neighbours::refresh;
 use crate::scenario::{
     Act::{Annotate, Change, Create, Delete, Edit, Wait},
     Scenario,
-    When::{Field, Gone, Later, Now, Paused, State},
+    When::{Boundary, Field, Gone, Later, Now, Paused, State},
     config_map, image, object, script, script_from_config_map,
 };
 
@@ -68,6 +69,38 @@ pub fn all() -> Vec<Scenario> {
         )
         .ends("web", &["Gone"])
         .ends("next", &["Succeeded"]),
+        // What is sent again is not taken as it is, which says nothing of the call before it.
+        Scenario::new("start-refused-when-sent-again", script("web", json!({})))
+            .cloud(json!({"faults": [{
+                "service": "OOS", "action": "StartExecution", "nth": 2, "count": 0,
+                "effect": {"kind": "error", "status": 400, "code": "InvalidParameter"},
+            }]}))
+            .ends("web", &["Succeeded", "Failed"]),
+        // Nobody needs it any more when its start is under way, and lists do not show yet what was started.
+        Scenario::new("cancelled-as-it-starts", script("web", json!({})))
+            .lists_behind(24)
+            .one_fault()
+            .then(Boundary(4), Annotate("web", "cancel", "enough"))
+            .ends("web", &["Cancelled", "Succeeded"]),
+        Scenario::new("deleted-as-it-starts", script("web", json!({})))
+            .lists_behind(24)
+            .one_fault()
+            .then(Boundary(4), Delete("web"))
+            .then(Gone("web"), Create(script("next", json!({"batches": 1}))))
+            .ends("web", &["Gone"])
+            .ends("next", &["Succeeded"]),
+        // Who was created first begins first, whoever looks first when the group is free.
+        Scenario::new(
+            "three-wait-for-the-group",
+            script("web", json!({"batches": 1})),
+        )
+        .cloud(refresh("InProgress", 93))
+        .then(Later(3), Create(script("next", json!({"batches": 1}))))
+        .then(Later(3), Create(script("last", json!({"batches": 1}))))
+        .in_order(&["web", "next", "last"])
+        .ends("web", &["Succeeded"])
+        .ends("next", &["Succeeded"])
+        .ends("last", &["Succeeded"]),
         // What is put back late would meet the batches of the next.
         Scenario::new(
             "cancelled-and-the-next-begins",

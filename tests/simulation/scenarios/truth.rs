@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{another_active, omit, suspended_first};
 use crate::scenario::{
-    Act::{Annotate, Wait},
+    Act::{Annotate, Create, Wait},
     GROUP, NEW_IMAGE, OLD_IMAGE, Scenario,
-    When::{Paused, True},
-    group, image, script, with,
+    When::{Later, Paused, True},
+    group, image, object, script, with,
 };
 use crate::world::OPERATOR;
 
@@ -118,6 +118,31 @@ pub fn all() -> Vec<Scenario> {
                 json!({"service": "OOS", "effect": {"kind": "elsewhere", "accountId": "9999999999999999"}}),
             ),
         ),
+        // What is updated in between could not be undone by it.
+        cancelled("a-rollback-goes-first", json!({}))
+            .cloud(from_the_cancellation(
+                Some(120),
+                json!({
+                    "action": "ResumeProcesses", "principal": OPERATOR,
+                    "effect": {"kind": "error", "status": 503, "code": "ServiceUnavailable"},
+                }),
+            ))
+            .then(Later(20), Create(script("next", json!({"batches": 1}))))
+            .then(Later(7), Create(object("Rollback", "undo", json!({"taskRef": {"name": "web"}, "batches": 2}))))
+            .in_order(&["web", "rollbacks/undo", "next"])
+            // Asked for when the next has begun, where one thing or another was late.
+            .ends("rollbacks/undo", &["Succeeded", "Failed"])
+            .ends("next", &["Succeeded"]),
+        // Neither known nor listed for less time than an effect may take, and running: the next waits for its end.
+        Scenario::new("not-known-for-a-moment", script("web", suspended_first(json!({}))))
+            .cloud(json!({"events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"fault": {
+                "service": "OOS", "principal": OPERATOR, "count": 0, "afterSeconds": 20, "forSeconds": 12,
+                "effect": {"kind": "elsewhere", "accountId": "9999999999999999"},
+            }}}]}))
+            .then(Paused("web", 1), Create(script("next", json!({"batches": 1}))))
+            .then(Later(21), Annotate("web", "cancel", "enough"))
+            .ends("web", &["Cancelled"])
+            .ends("next", &["Succeeded"]),
         Scenario::new("a-protected-instance-is-left-out", script("web", json!({})))
             .cloud(left_out())
             .ends("web", &["Succeeded"]),
