@@ -170,6 +170,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     runs_begin_in_order(world, scenario, &roots, &changes);
     runs_are_known(world, &roots, &changes);
     refusals_are_not_repeated(world);
+    durations_are_of_whole_batches(world, &roots);
     nothing_but_status(world, &changes);
     results_are_final(world, &changes);
     requests_hit_what_they_name(world, &roots, requests, &changes);
@@ -314,6 +315,38 @@ fn runs_are_known(world: &World, roots: &[Value], changes: &[Change]) {
                 last.name
             ));
         }
+    }
+}
+
+/// What is on record of how long batches take is of batches in which each instance was updated, at the first attempt.
+fn durations_are_of_whole_batches(world: &World, roots: &[Value]) {
+    let counted = |record: &Value| -> i64 {
+        let lines = record["status"]["durations"].as_array();
+        let counts = lines.into_iter().flatten();
+        let counts = counts.flat_map(|line| line["batches"]["counts"].as_array());
+        counts.flatten().filter_map(Value::as_i64).sum()
+    };
+    let records = world.apiserver.list(RECORDS);
+    let recorded: i64 = records.iter().map(|record| counted(record)).sum();
+    let mut batches = 0;
+    for root in roots {
+        let updated = root["ExecutionId"].as_str().into_iter();
+        let updated = updated.flat_map(|id| nested_executions(world, id));
+        let mut attempts: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+        for child in updated {
+            let instance = parameters(&child)["instanceId"].to_string();
+            let succeeded = child["Status"] == "Success";
+            attempts.entry(instance).or_default().push(succeeded);
+        }
+        let most = parameters(root)["batchNumber"].as_i64().unwrap_or(1);
+        let failed = attempts.values().filter(|all| **all != [true]).count();
+        // Those that failed may be of one batch.
+        batches += most - i64::from(failed > 0);
+    }
+    if recorded > batches {
+        world.violation(format!(
+            "how long {recorded} batches took is on record, and {batches} were updated at once"
+        ));
     }
 }
 

@@ -16,6 +16,9 @@ use tokio::time::Instant;
 /// How long STS is left alone after it was asked for a key: it may be out of reach for good.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
 
+/// The same where it answered, and said no: as where this clock was wrong, or its rate was spent.
+const PAUSE_AFTER_ANSWER: Duration = Duration::from_secs(30);
+
 /// How many callers are remembered. Keys come from users, and they rotate them.
 const MANY: usize = 4096;
 
@@ -78,11 +81,15 @@ impl Accounts {
         Err(!untold.contains_key(caller))
     }
 
-    /// STS was asked, and did not say.
-    pub(crate) fn not_told(&self, caller: &str) {
+    /// STS was asked, and did not say; `answered`: it said why.
+    pub(crate) fn not_told(&self, caller: &str, answered: bool) {
+        let pause = match answered {
+            true => PAUSE_AFTER_ANSWER,
+            false => PAUSE,
+        };
         let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
         if untold.len() < MANY {
-            untold.insert(caller.to_owned(), Instant::now() + PAUSE);
+            untold.insert(caller.to_owned(), Instant::now() + pause);
         }
     }
 

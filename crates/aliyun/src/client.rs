@@ -270,8 +270,12 @@ impl Client {
                 accounts.found(caller, &id);
                 Some(id)
             }
-            Ok(_) | Err(_) => {
-                accounts.not_told(caller);
+            Ok(_) => {
+                accounts.not_told(caller, true);
+                None
+            }
+            Err(error) => {
+                accounts.not_told(caller, error.request_id.is_some());
                 None
             }
         }

@@ -57,6 +57,7 @@ pub(super) fn in_batches(world: &World, roots: &[Value]) {
         changes.sort_by_key(|(time, entry)| (*time, entry.seq));
         suspended_what_people_resumed(world, &changes);
         resumed_before_an_approve(world, id, &exit, &entries, &changes);
+        resumed_at_the_start(world, id, &exit, &changes);
         resumed_in_a_batch(world, id, &changes);
     }
 }
@@ -143,22 +144,47 @@ fn resumed_before_an_approve(
             && parameter(e, "NotifyType") == "Approve"
     });
     for at in approves.filter_map(effect) {
-        let mut newest: BTreeMap<&str, &Entry> = BTreeMap::new();
-        for (_, entry) in changes.iter().filter(|(time, _)| *time <= at) {
-            for process in processes(entry) {
-                newest.insert(process, entry);
-            }
-        }
-        let runs = |process: &&&str| {
-            let newest = newest.get(**process);
-            newest.is_some_and(|e| e.action == "ResumeProcesses" && is_own(e))
-        };
-        if let Some(process) = exit.iter().find(runs) {
+        if let Some(process) = resumed_by_us(exit, changes, at) {
             world.violation(format!(
                 "an Approve of {root} at {at}, while the operator has {process} resumed"
             ));
         }
     }
+}
+
+/// No batch begins so, the first one neither.
+fn resumed_at_the_start(world: &World, root: &str, exit: &[&str], changes: &[(Timestamp, &Entry)]) {
+    let nested = nested_executions(world, root);
+    let starts = nested
+        .iter()
+        .filter_map(|child| child["StartDate"].as_str());
+    let starts = starts.filter_map(|start| start.parse::<Timestamp>().ok());
+    for at in starts {
+        if let Some(process) = resumed_by_us(exit, changes, at) {
+            return world.violation(format!(
+                "a batch of {root} begins at {at}, while the operator has {process} resumed"
+            ));
+        }
+    }
+}
+
+/// One of these processes that the operator was the last to change, by then, and has resumed.
+fn resumed_by_us<'p>(
+    exit: &[&'p str],
+    changes: &[(Timestamp, &Entry)],
+    at: Timestamp,
+) -> Option<&'p str> {
+    let mut newest: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for (_, entry) in changes.iter().filter(|(time, _)| *time <= at) {
+        for process in processes(entry) {
+            newest.insert(process, entry);
+        }
+    }
+    let runs = |process: &&str| {
+        let newest = newest.get(process);
+        newest.is_some_and(|e| e.action == "ResumeProcesses" && is_own(e))
+    };
+    exit.iter().copied().find(runs)
 }
 
 fn resumed_in_a_batch(world: &World, root: &str, changes: &[(Timestamp, &Entry)]) {

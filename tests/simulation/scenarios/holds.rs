@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::neighbours::refresh;
 use crate::scenario::{
     Act::{self, Annotate, Change, Console, Create, Delete, Edit, Wait},
     GROUP, Scenario,
@@ -90,6 +91,17 @@ fn shared_windows() -> Vec<Scenario> {
             "another-is-next-while-it-waits-for-its-window",
             script("web", two(json!({"window": open(7200, 3600)}))),
         )
+        .then(Later(30), Create(script("next", two(json!({})))))
+        .then(State("next", "Succeeded"), Delete("web"))
+        .in_order(&["next", "web"])
+        .ends("web", &["Gone"])
+        .ends("next", &["Succeeded"]),
+        // It has a place in the queue of its group, until its window closes.
+        Scenario::new(
+            "its-window-closes-while-it-waits-for-the-group",
+            script("web", two(json!({"window": span("Freeze", 60, 7200)}))),
+        )
+        .cloud(refresh("InProgress", 93))
         .then(Later(30), Create(script("next", two(json!({})))))
         .then(State("next", "Succeeded"), Delete("web"))
         .in_order(&["next", "web"])
@@ -703,6 +715,15 @@ fn held() -> Vec<Scenario> {
         .first(of_group("DisableScalingGroup"))
         .then(State("web", "Blocked"), of_group("EnableScalingGroup"))
         .ends("web", &["Succeeded"]),
+        // That it is mended is said long before, too.
+        Scenario::new(
+            "mended-long-before-its-window",
+            script("web", json!({"batches": 2, "window": open(7200, 7200)})),
+        )
+        .first(of_group("DisableScalingGroup"))
+        .then(State("web", "Blocked"), of_group("EnableScalingGroup"))
+        .then(State("web", "Pending"), Delete("web"))
+        .ends("web", &["Gone"]),
         // It is said long before, while there is time to mend it.
         Scenario::new(
             "blocked-long-before-its-window",

@@ -7,17 +7,20 @@ use crate::operator::ACCESS_KEY;
 use crate::scenario::{
     Act::{Annotate, Create, Delete},
     GROUP, Scenario,
-    When::{Field, Gone, Later, Paused},
+    When::{Field, Gone, Later, Now, Paused},
     containers, eci_group, object, script, with,
 };
-use crate::world::NAMESPACE;
+use crate::world::{NAMESPACE, OPERATOR, PERSON};
 
-/// The Secret of [`with_credentials`].
-fn credentials() -> Value {
+/// The AccessKey of somebody in another account.
+const STRANGER: (&str, &str) = ("stranger-key", "stranger-secret");
+
+/// The Secret of [`with_credentials`], with this AccessKey.
+fn credentials((id, secret): (&str, &str)) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": "cloud", "namespace": NAMESPACE},
-        "stringData": {"accessKeyId": ACCESS_KEY.0, "accessKeySecret": ACCESS_KEY.1},
+        "stringData": {"accessKeyId": id, "accessKeySecret": secret},
     })
 }
 
@@ -43,17 +46,31 @@ pub fn all() -> Vec<Scenario> {
     vec![
         // Deleted by mistake: nothing is concluded, and nothing is lost.
         Scenario::new("credentials-gone-and-back", with_credentials(json!({})))
-            .first(Create(credentials()))
+            .first(Create(credentials(ACCESS_KEY)))
             .then(Paused("web", 1), Delete("secrets/cloud"))
             .then(Later(90), Annotate("web", "continue", "1"))
-            .then(Later(120), Create(credentials()))
+            .then(Later(120), Create(credentials(ACCESS_KEY)))
             .ends("web", &["Succeeded"]),
+        // What they show belongs to somebody else, and nothing of the run can be read from it.
+        Scenario::new("credentials-of-another-account-for-a-while", with_credentials(json!({})))
+            .cloud(json!({"principals": [
+                {"name": OPERATOR, "accessKeyId": ACCESS_KEY.0, "accessKeySecret": ACCESS_KEY.1, "allow": ["*"]},
+                {"name": PERSON, "accessKeyId": "person-key", "accessKeySecret": "person-secret", "allow": ["*"]},
+                {"name": "stranger", "accountId": "1888888888888888", "accessKeyId": STRANGER.0, "accessKeySecret": STRANGER.1, "allow": ["*"]},
+            ]}))
+            .first(Create(credentials(ACCESS_KEY)))
+            .then(Paused("web", 1), Delete("secrets/cloud"))
+            .then(Now, Create(credentials(STRANGER)))
+            .then(Later(90), Annotate("web", "cancel", "enough"))
+            .then(Later(300), Delete("secrets/cloud"))
+            .then(Now, Create(credentials(ACCESS_KEY)))
+            .ends("web", &["Cancelled"]),
         // As where a namespace is deleted. An operator that has known them puts the group back; one that has not waits.
         Scenario::new("credentials-gone-first", with_credentials(json!({})))
-            .first(Create(credentials()))
+            .first(Create(credentials(ACCESS_KEY)))
             .then(Paused("web", 1), Delete("secrets/cloud"))
             .then(Later(10), Delete("web"))
-            .then(Later(900), Create(credentials()))
+            .then(Later(900), Create(credentials(ACCESS_KEY)))
             .then(Gone("web"), crate::scenario::Act::Wait)
             .ends("web", &["Gone"]),
         Scenario::new("variables-rolled-back", variables(json!({})))

@@ -2,15 +2,19 @@
 
 use serde_json::{Value, json};
 
+use super::console;
 use super::neighbours::refresh;
 use crate::scenario::{
     Act::{Annotate, Change, Create, Delete, Edit, Wait},
-    Scenario,
+    GROUP, Scenario,
     When::{Boundary, Field, Gone, Later, Now, Paused, State},
     config_map, image, object, script, script_from_config_map,
 };
+use crate::world::OPERATOR;
 
 const UNDO: &str = "rollbacks/undo";
+/// The boundary at which the processes of `fails-and-the-next-begins` are resumed.
+const RESUMED: usize = 28;
 
 /// The next starts are refused for lack of a permission.
 fn denied(times: usize) -> Value {
@@ -78,12 +82,12 @@ pub fn all() -> Vec<Scenario> {
             .ends("web", &["Succeeded", "Failed"]),
         // Nobody needs it any more when its start is under way, and lists do not show yet what was started.
         Scenario::new("cancelled-as-it-starts", script("web", json!({})))
-            .lists_behind(24)
+            .oos(json!({"listLagSeconds": 24}))
             .one_fault()
             .then(Boundary(4), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled", "Succeeded"]),
         Scenario::new("deleted-as-it-starts", script("web", json!({})))
-            .lists_behind(24)
+            .oos(json!({"listLagSeconds": 24}))
             .one_fault()
             .then(Boundary(4), Delete("web"))
             .then(Gone("web"), Create(script("next", json!({"batches": 1}))))
@@ -117,6 +121,31 @@ pub fn all() -> Vec<Scenario> {
             Annotate("web", "cancel", "enough"),
         )
         .ends("web", &["Cancelled"])
+        .ends("next", &["Succeeded"]),
+        // The same of one that ended long before, and a person does what the operator has just asked for.
+        Scenario::new(
+            "fails-and-the-next-begins",
+            script("web", json!({"onFailure": "Fail", "batches": 1})),
+        )
+        .cloud(json!({
+            "commands": [{"instance": "i-web-02", "attempt": 1, "exitCode": 7}], "durations": {"command": 100},
+            "events": [{"when": {"execution": {"status": "Failed"}}, "do": {"fault": {
+                "action": "ResumeProcesses", "principal": OPERATOR, "count": 0, "forSeconds": 120,
+                "effect": {"kind": "error", "status": 400, "code": "IncorrectScalingGroupStatus"},
+            }}}],
+        }))
+        .then(
+            State("web", "Running"),
+            Create(script("next", json!({"batches": 1}))),
+        )
+        .then(Boundary(RESUMED), console("web", "ResumeProcesses", json!({
+            "ScalingGroupId": GROUP, "Processes": ["ScaleIn", "ScaleOut", "HealthCheck", "AlarmNotification"],
+        })))
+        .whenever(
+            State("next", "FailureSuspended"),
+            Annotate("next", "retry", "failed@again-$n"),
+        )
+        .ends("web", &["Failed"])
         .ends("next", &["Succeeded"]),
         // The name comes back, and what ran under it before does not.
         Scenario::new("rollback-before-its-task", image("web", plan_only()))

@@ -53,9 +53,22 @@ pub(super) fn decide(ctx: &Context<'_>, status: Draft, execution: &ExecutionRef)
         parts => parts?,
     };
     match root {
-        Some(root) => look_at(ctx, status, root, children, tasks),
+        Some(root) => {
+            note_account(ctx, &mut status)?;
+            look_at(ctx, status, root, children, tasks)
+        }
         None => Ok(not_listed(ctx, status)),
     }
+}
+
+/// Puts on record whose account the run is in, where that could not be told at the start: these credentials have just shown it.
+fn note_account(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Known<()> {
+    if let Some(place) = &mut status.place
+        && place.account_id.is_none()
+    {
+        *place = ctx.place()?;
+    }
+    Ok(())
 }
 
 /// Where what the poller has seen makes up for the rest of what is read: a pause that is left, and one that has come. `None`: it

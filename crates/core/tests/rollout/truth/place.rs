@@ -105,6 +105,24 @@ fn a_deletion_that_may_not_wait_does_not_wait_for_credentials() {
     assert!(!world.record_status().leftovers.is_empty());
 }
 
+/// STS was out of reach at the start. What other credentials do not show later says nothing, either.
+#[test]
+fn an_account_that_could_not_be_told_at_the_start_is_noted_with_the_next_look_at_the_run() {
+    let mut world = image(json!({"suspensionPolicy": "SuspendEachBatch"}));
+    world.cloud.account = None;
+    world.run_to_state("BatchSuspended");
+    world.cloud.account = Some("1001".into());
+    world.run_for(120);
+    let place = world.status().place.clone().unwrap();
+    assert_eq!(place.account_id.as_deref(), Some("1001"));
+    world.cloud.account = Some("2002".into());
+    world.cloud.executions.clear();
+    world.annotated("cancel", "n1");
+    world.run_for(1000);
+    assert_eq!(world.said(condition::STALLED), "True AccountChanged");
+    assert!(world.holds());
+}
+
 /// STS out of reach, or an object from before this was on record: everything goes on.
 #[test]
 fn what_cannot_be_told_holds_nothing_up() {
