@@ -330,7 +330,10 @@ fn can_be_repeated(scenario: &Scenario) -> bool {
         .steps
         .iter()
         .all(|step| !matches!(step.when, When::Boundary(_)) && !matches!(step.act, Act::Crd(..)));
-    steps && scenario.fixture["events"].is_null() && scenario.lists_behind == 0
+    steps
+        && scenario.fixture["events"].is_null()
+        && scenario.lists_behind == 0
+        && scenario.tasks_behind == 0
 }
 
 /// Writes those of this layout: each stage that a scenario comes to, once.

@@ -99,6 +99,17 @@ pub fn before_call(world: &World, action: &str, body: &str) {
             if !on_record {
                 world.violation(format!("an Approve of {execution} that is not on record"));
             }
+            // What lists show may be from before that.
+            let params = json!({"MaxResults": 100, "ExecutionId": execution});
+            let params = serde_json::from_value(params).unwrap_or_default();
+            let list = call(world, "OOS", "ListTaskExecutions", params).unwrap_or_default();
+            let mut tasks = list["TaskExecutions"].as_array().into_iter().flatten();
+            // Its items are tried one after the other: where it waits, one has failed.
+            if tasks.any(|task| task["TaskName"] == "tagInstance" && task["Status"] == "Waiting") {
+                world.violation(format!(
+                    "an Approve of {execution}, which waits as tagInstance has failed"
+                ));
+            }
         }
         _ => {}
     }
@@ -174,6 +185,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     nothing_but_status(world, &changes);
     results_are_final(world, &changes);
     requests_hit_what_they_name(world, &roots, requests, &changes);
+    what_is_rejected_has_no_effect(world);
     runs_begin_in_their_windows(world, &roots, &changes);
     still::in_batches(world, &roots);
     still::processes_come_last(world, &changes);
@@ -643,6 +655,45 @@ fn requests_hit_what_they_name(
                 ));
             }
         }
+    }
+}
+
+/// Whoever is told that a request was rejected finds nothing that was done because of it.
+fn what_is_rejected_has_no_effect(world: &World) {
+    let mut rejected: Vec<(String, String)> = Vec::new();
+    for object in [TASKS, "rollbacks"]
+        .iter()
+        .flat_map(|plural| world.apiserver.list(plural))
+    {
+        let actions = object["status"]["actions"].as_array().into_iter().flatten();
+        for action in actions {
+            let targets = action["instances"].as_array().into_iter().flatten();
+            for target in targets.filter(|target| target["state"] == "Rejected") {
+                let what = match target["taskExecutionId"].as_str() {
+                    Some(task) => task,
+                    None => target["instance"].as_str().unwrap_or_default(),
+                };
+                let id = action["id"].as_str().unwrap_or_default();
+                rejected.push((format!("({id} {what})"), target["reason"].to_string()));
+            }
+        }
+    }
+    if rejected.is_empty() {
+        return;
+    }
+    let cloud = world.cloud();
+    let notifies = cloud.world.journal.since(0).filter(|entry| {
+        entry.action == "NotifyExecution" && entry.principal == OPERATOR && !entry.by_oos
+    });
+    let notes = notifies.filter(|entry| effect(entry).is_some());
+    let notes: Vec<String> = notes
+        .map(|entry| parameter(entry, "NotifyNote").to_owned())
+        .collect();
+    drop(cloud);
+    let is_done = |(call, _): &&(String, String)| notes.iter().any(|note| note.contains(call));
+    let found = rejected.iter().find(is_done);
+    if let Some((note, reason)) = found {
+        world.violation(format!("{note} is rejected ({reason}), and had its effect"));
     }
 }
 

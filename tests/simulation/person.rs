@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ess_emulator::front::Response;
 use ess_emulator::oos::Caller;
 use ess_emulator::params::{Params, nest};
 use ess_emulator::state::call::{Call, EssVersion, Outcome, Service};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use crate::invariants;
 use crate::scenario::{Act, Name, Scenario, When};
 use crate::story;
-use crate::world::{self, Answer, KINDS, NAMESPACE, PERSON, REGION, World};
+use crate::world::{self, Answer, KINDS, NAMESPACE, OPERATOR, PERSON, REGION, World};
 
 /// Something that a person asked of a run, by the uid of its object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -290,6 +291,11 @@ impl Person {
             Act::Try(name, specs) => self.tries(world, name, specs),
             Act::Crd(plural, fields) => world.apiserver.hide(plural, fields),
             Act::Change(name, patch) => self.patch(world, name, patch),
+            Act::Replica(name, status) => {
+                let (plural, name) = parts(name);
+                let path = format!("{}/status", path_of(plural, name));
+                world.request(OPERATOR, "PATCH", &path, &json!({ "status": status }));
+            }
             Act::Delete(name) => {
                 if let Some(found) = find(world, name) {
                     let found = found["metadata"]["name"].as_str().unwrap_or_default();
@@ -418,6 +424,25 @@ pub fn call(
     let service = Service::parse(service).expect("a service");
     let params = nest(&params.into_iter().collect());
     called_by(PERSON, world, service, action, params)
+}
+
+/// Asks again for what the operator has asked for, so that what it is shown is behind whenever it asks.
+pub fn asks_for_tasks(world: &World) {
+    for body in world.lists.of_tasks() {
+        let params = ess_emulator::params::pairs(&body);
+        let params = params.into_iter().map(|(name, value)| (name, json!(value)));
+        let Ok(answer) = call(world, "OOS", "ListTaskExecutions", params.collect()) else {
+            continue;
+        };
+        let answer = Response {
+            status: 200,
+            headers: Vec::new(),
+            body: answer.to_string().into_bytes(),
+        };
+        world
+            .lists
+            .shown("ListTaskExecutions", &body, world.now(), answer);
+    }
 }
 
 /// The same by somebody, with parameters as the journal has them.

@@ -304,6 +304,7 @@ impl Run {
             }
             operators.start_those_due(&world);
             person.look(&world);
+            person::asks_for_tasks(&world);
             world.others.look(&world, &mut person);
             world.looks_are_in_time(LATE_LOOK + HARDSHIP * u32::from(world.gate.faults() > 0));
             let may_end_otherwise = world.gate.has_met(Fault::may_end_otherwise);

@@ -32,6 +32,8 @@ pub struct Scenario {
     pub one_fault: bool,
     /// By so many seconds, and no more, what OOS lists is behind.
     pub lists_behind: u64,
+    /// By so many seconds, and no more, nested executions and tasks are behind at first, and the execution itself is not.
+    pub tasks_behind: u64,
     /// The cloud leaves something out for longer than it may: what others do meanwhile is decided by that.
     pub leaves_out: bool,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
@@ -92,6 +94,8 @@ pub enum Act {
     Delete(Name),
     /// From now on the CRD of the kind with this plural name is without these fields of the status.
     Crd(&'static str, &'static [&'static str]),
+    /// Merges into the status what another replica of the operator had written there.
+    Replica(Name, Value),
     /// A call in the cloud. `$execution` in a text is the execution of this object.
     Console {
         of: Name,
@@ -255,6 +259,7 @@ impl Scenario {
             fresh_reads: false,
             one_fault: false,
             lists_behind: 0,
+            tasks_behind: 0,
             leaves_out: false,
             changed_by_others: Vec::new(),
             in_order: Vec::new(),
@@ -350,6 +355,12 @@ impl Scenario {
     /// Executions, their nested ones and their tasks show as they were up to so many seconds ago.
     pub fn lists_behind(mut self, seconds: u64) -> Self {
         self.lists_behind = seconds;
+        self
+    }
+
+    /// The same of nested executions and tasks alone.
+    pub fn tasks_behind(mut self, seconds: u64) -> Self {
+        self.tasks_behind = seconds;
         self
     }
 

@@ -34,6 +34,9 @@ pub fn act(act: &Act) -> String {
         Act::Change(name, patch) => format!("changes {name}: {patch}"),
         Act::Delete(name) => format!("deletes {name}"),
         Act::Crd(plural, fields) => format!("installs a CRD of {plural} without {fields:?}"),
+        Act::Replica(name, status) => {
+            format!("sees that another replica has written of {name}: {status}")
+        }
         Act::Console {
             of,
             service,

@@ -291,7 +291,7 @@ impl World {
                 ..Seen::default()
             }),
             latency,
-            lists: Lists::new(scenario.lists_behind),
+            lists: Lists::new(scenario.lists_behind, scenario.tasks_behind),
             pages: Pages::default(),
             others: Others::default(),
             lease: KeptLease::default(),

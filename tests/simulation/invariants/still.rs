@@ -160,7 +160,7 @@ fn resumed_at_the_start(world: &World, root: &str, exit: &[&str], changes: &[(Ti
         .filter_map(|child| child["StartDate"].as_str());
     let starts = starts.filter_map(|start| start.parse::<Timestamp>().ok());
     for at in starts {
-        if let Some(process) = resumed_by_us(exit, changes, at) {
+        if let Some(process) = resumed_by_us(exit, changes, at + SECOND) {
             return world.violation(format!(
                 "a batch of {root} begins at {at}, while the operator has {process} resumed"
             ));

@@ -100,6 +100,32 @@ pub fn all() -> Vec<Scenario> {
                 params: json!({"RegionId": REGION, "ExecutionId": "$execution", "NotifyType": "Approve"}),
             })
             .ends("web", &["Succeeded"]),
+        // The same where the execution itself shows that it has gone on.
+        Scenario::new("tasks-behind", script("web", each(json!({"batches": 4}))))
+            .tasks_behind(92)
+            .one_fault()
+            .then(Paused("web", 1), Annotate("web", "continue", "1"))
+            .then(Paused("web", 2), Annotate("web", "continue", "2"))
+            .then(Paused("web", 3), Annotate("web", "continue", "3"))
+            .ends("web", &["Succeeded"]),
+        // What looks like the pause after the last batch may be something that has failed.
+        Scenario::new(
+            "untagged-and-tasks-are-behind",
+            image("web", each(json!({"approvedBatches": 101}))),
+        )
+        .cloud(untagged(4))
+        .tasks_behind(15)
+        .whenever(
+            failed(),
+            Annotate("web", "retry", "task:tagInstance@again-$n"),
+        )
+        .ends("web", &["Succeeded"]),
+        // One of two is given up, and the update waits for the other.
+        Scenario::new("two-fail-and-one-is-given-up", script("web", json!({})))
+            .cloud(failing(&["i-web-01", "i-web-02"]))
+            .then(failed(), Annotate("web", "cancel-instances", "i-web-02@one"))
+            .then(Later(150), Annotate("web", "retry", "i-web-01@two"))
+            .ends("web", &["Succeeded", "Failed"]),
         // What waits after the last batch waits for a person, however late it shows that something failed.
         Scenario::new(
             "fails-in-the-last-batch-and-lists-are-behind",

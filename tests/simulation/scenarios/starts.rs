@@ -1,16 +1,17 @@
 //! What may start, and when: denied starts, rollbacks of another run, plans that changed, deadlines.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::console;
 use super::neighbours::refresh;
 use crate::scenario::{
-    Act::{Annotate, Change, Create, Delete, Edit, Wait},
+    Act::{Annotate, Change, Create, Delete, Edit, Replica, Wait},
     GROUP, Scenario,
     When::{Boundary, Field, Gone, Later, Now, Paused, State},
     config_map, image, object, script, script_from_config_map,
 };
-use crate::world::OPERATOR;
+use crate::world::{OPERATOR, begin};
 
 const UNDO: &str = "rollbacks/undo";
 /// The boundary at which the processes of `fails-and-the-next-begins` are resumed.
@@ -49,6 +50,14 @@ pub fn all() -> Vec<Scenario> {
             .cloud(denied(1))
             .then(Later(2), Create(script("next", json!({"batches": 1}))))
             .ends("next", &["Succeeded"])
+            .ends("web", &["Succeeded"]),
+        // By the clock of the replica to which it was denied, that is to come.
+        Scenario::new("start-denied-at-a-time-to-come", script("web", json!({})))
+            .cloud(denied(1))
+            .then(
+                State("web", "Blocked"),
+                Replica("web", json!({"startBlocked": {"lastDeniedTime": (begin() + SignedDuration::from_hours(4)).to_string()}})),
+            )
             .ends("web", &["Succeeded"]),
         Scenario::new(
             "start-denied-for-good",
