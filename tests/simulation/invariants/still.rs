@@ -57,7 +57,15 @@ pub(super) fn in_batches(world: &World, roots: &[Value]) {
         changes.sort_by_key(|(time, entry)| (*time, entry.seq));
         suspended_what_people_resumed(world, &changes);
         resumed_before_an_approve(world, id, &exit, &entries, &changes);
-        resumed_at_the_start(world, id, &exit, &changes);
+        // Whoever goes on in the console does not wait for the operator to suspend them.
+        let elsewhere = |e: &Entry| {
+            e.action == "NotifyExecution"
+                && e.principal == PERSON
+                && parameter(e, "ExecutionId") == id
+        };
+        if !entries.iter().any(elsewhere) {
+            resumed_at_the_start(world, id, &exit, &changes);
+        }
         resumed_in_a_batch(world, id, &changes);
     }
 }

@@ -11,7 +11,7 @@ use crate::scenario::{
     When::{Boundary, Field, Gone, Later, Now, Paused, State},
     config_map, image, object, script, script_from_config_map,
 };
-use crate::world::{OPERATOR, begin};
+use crate::world::{NAMESPACE, OPERATOR, begin};
 
 const UNDO: &str = "rollbacks/undo";
 /// The boundary at which the processes of `fails-and-the-next-begins` are resumed.
@@ -30,6 +30,18 @@ fn denied_for(seconds: u32) -> Value {
     let mut cloud = denied(0);
     cloud["faults"][0]["forSeconds"] = seconds.into();
     cloud
+}
+
+/// As many run keys as a record takes, `v0` and so on; under the last one nothing ran.
+fn keys() -> Value {
+    let key = |number: usize| {
+        json!({
+            "key": format!("v{number}"), "specHash": "0".repeat(64), "by": format!("{NAMESPACE}/web-{number}"),
+            "uid": format!("00000000-0000-4000-9000-{number:012}"), "outcome": "Succeeded", "neverRan": number == 499,
+            "time": begin().to_string(),
+        })
+    };
+    (0..500).map(key).collect()
 }
 
 fn undo() -> Value {
@@ -156,6 +168,21 @@ pub fn all() -> Vec<Scenario> {
         )
         .ends("web", &["Failed"])
         .ends("next", &["Succeeded"]),
+        // There is room for one more key at the cost of one under which nothing ran, and of no other.
+        Scenario::new("keys-without-room", script("web", json!({"batches": 1})))
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                Replica("scalinggrouprecords/cn-hangzhou.asg-web", json!({"runKeys": keys()})),
+            )
+            .then(Now, Create(script("next", json!({"batches": 1, "runKey": "new"}))))
+            .then(
+                State("next", "Succeeded"),
+                Create(script("last", json!({"batches": 1, "runKey": "v0"}))),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("next", &["Succeeded"])
+            .ends("last", &["Failed"])
+            .because("RunKeyConflict"),
         // The name comes back, and what ran under it before does not.
         Scenario::new("rollback-before-its-task", image("web", plan_only()))
             .then(State("web", "Planned"), Delete("web"))
