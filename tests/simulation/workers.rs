@@ -93,8 +93,8 @@ pub fn serve() -> ExitCode {
                     found,
                 });
                 if branched {
-                    // A child of the process that has the jobs.
-                    return ExitCode::SUCCESS;
+                    // A child of the process that has the jobs. Nothing that it has is taken apart.
+                    std::process::exit(0);
                 }
             }
         }
