@@ -46,8 +46,8 @@ struct Tasks {
     naming: HashMap<(String, String), BTreeSet<ObjectKey>>,
     /// Rollbacks, by the uid of the task that they were found to undo.
     undoing: HashMap<String, BTreeSet<ObjectKey>>,
-    /// Rollbacks that wait for the task that they name: of which group they are is not on record before that has ended.
-    following: BTreeSet<ObjectKey>,
+    /// Rollbacks that wait for a task, by that: of which group they are is not on record before it has ended.
+    following: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// Those that windows may hold, by namespace.
     holdable: HashMap<String, BTreeSet<ObjectKey>>,
     /// With an execution and no result.
@@ -76,8 +76,8 @@ impl Tasks {
             let undone = self.undoing.entry(uid.clone()).or_default();
             undone.insert(key.clone());
         }
-        if facts.group.is_empty() && facts.names.is_some() && facts.waits() {
-            self.following.insert(key.clone());
+        if let Some(task) = followed(facts).filter(|_| facts.waits()) {
+            self.following.entry(task).or_default().insert(key.clone());
         }
         if facts.may_be_held() {
             let namespace = key.namespace.clone();
@@ -113,7 +113,9 @@ impl Tasks {
             take_out(&mut self.undoing, uid, key);
         }
         take_out(&mut self.holdable, &key.namespace, key);
-        self.following.remove(key);
+        if let Some(task) = followed(facts) {
+            take_out(&mut self.following, &task, key);
+        }
         self.active.remove(key);
         self.shown.remove(key);
         let counted = counted(facts);
@@ -139,24 +141,22 @@ impl Tasks {
         self.facts_of(self.of_group.get(place))
     }
 
-    /// The task that a rollback waits for, if that has begun: one that has not waits for its own turn, and is behind no rollback of
-    /// itself.
-    fn followed(&self, rollback: &ObjectKey) -> Option<&Entry> {
-        let facts = &self.entries.get(self.following.get(rollback)?)?.facts;
-        let task = ObjectKey::task(rollback.namespace.as_str(), facts.names.as_deref()?);
-        let task = self.entries.get(&task)?;
-        (task.facts.intent || task.facts.execution.is_some()).then_some(task)
+    /// Who stands in the queue of a group. A rollback that waits for its task does as soon as that has begun: before, the task waits
+    /// for its own turn, and is behind no rollback of itself.
+    fn queue_of(&self, place: &GroupPlace) -> impl Iterator<Item = &Facts> + use<'_> {
+        self.of_group(place).flat_map(|facts| {
+            let waits = facts.waits().then_some(facts);
+            let begun = facts.intent || facts.execution.is_some();
+            let following = self.following.get(&facts.key).filter(|_| begun);
+            waits.into_iter().chain(self.facts_of(following))
+        })
     }
+}
 
-    /// Who stands in the queue of a group.
-    fn queue_of<'a>(&'a self, place: &'a GroupPlace) -> impl Iterator<Item = &'a Facts> + use<'a> {
-        let follows =
-            |key: &&ObjectKey| self.followed(key).is_some_and(|task| task.place == *place);
-        let following = self.following.iter().filter(follows);
-        let following = following.filter_map(|key| self.entries.get(key).map(|entry| &entry.facts));
-        let waits = self.of_group(place).filter(|facts| facts.waits());
-        waits.chain(following)
-    }
+/// The task that a rollback waits for before it knows of which group it is.
+fn followed(facts: &Facts) -> Option<ObjectKey> {
+    let name = facts.names.as_deref().filter(|_| facts.group.is_empty())?;
+    Some(ObjectKey::task(facts.key.namespace.as_str(), name))
 }
 
 /// What it is counted by.
@@ -369,8 +369,12 @@ impl TaskIndex {
         before.sort_by(|a, b| in_queue((a.0, &a.1)).cmp(&in_queue((b.0, &b.1))));
         let mut before = before.into_iter().map(|(_, key)| key);
         let first = before.find(|key| {
-            // Nobody waits for it longer because of it, as long as what it waits for has the group.
-            let task_runs = tasks.followed(key).is_some_and(|task| task.facts.began());
+            // As long as its task has the group, nobody waits longer because of it.
+            let facts = tasks.entries.get(key).map(|entry| &entry.facts);
+            let task = facts
+                .and_then(followed)
+                .and_then(|task| tasks.entries.get(&task));
+            let task_runs = task.is_some_and(|task| task.facts.began());
             let entry = tasks.entries.get_mut(key);
             entry.is_some_and(|entry| task_runs || entry.keeps_place(now))
         })?;
@@ -557,10 +561,7 @@ fn left_behind(old: &Entry) -> Option<Change> {
 
 /// The first that waits in the group that another task left the queue of.
 fn unblocked(tasks: &Tasks, left: &Entry) -> Option<Change> {
-    let named = left.facts.names.as_deref();
-    let named = named.filter(|_| left.facts.group.is_empty());
-    let task = named.map(|name| ObjectKey::task(left.facts.key.namespace.as_str(), name));
-    let task = task.and_then(|task| tasks.entries.get(&task));
+    let task = followed(&left.facts).and_then(|task| tasks.entries.get(&task));
     let place = task.map_or(&left.place, |task| &task.place);
     let waiting = tasks.of_group(place).filter(|facts| facts.waits());
     let first = waiting.min_by_key(|facts| (!facts.reaches_group, in_queue(order(facts))));
