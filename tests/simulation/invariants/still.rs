@@ -94,12 +94,20 @@ pub(super) fn processes_come_last(world: &World, changes: &[Change]) {
     drop(cloud);
     let mut resumed: Option<Timestamp> = None;
     let mut known: BTreeSet<(&str, String)> = BTreeSet::new();
+    let mut left_out: Option<Timestamp> = None;
     for entry in &entries {
         match entry.action.as_str() {
             "ResumeProcesses" => resumed = Some(entry.time),
+            "DescribeScalingConfigurations" if entry.fault.is_some() => left_out = Some(entry.time),
             action if BEFORE_PROCESSES.contains(&action) => {
                 let is_first = known.insert((action, format!("{:?}", entry.params)));
                 let late = resumed.filter(|then| entry.time.duration_since(*then) < TOGETHER);
+                // A configuration that was left out of the look before is looked for as long as that goes on, and nothing waits.
+                let looked_for = |then: &Timestamp| {
+                    let hidden = left_out.is_some_and(|at| then.duration_since(at) < TOGETHER);
+                    hidden && action.starts_with("Modify")
+                };
+                let late = late.filter(|then| !looked_for(then));
                 // What an older state has shown is refused.
                 if let Some(then) = late.filter(|_| is_first && effect(entry).is_some()) {
                     world.violation(format!(
