@@ -315,9 +315,9 @@ fn who_failed_stays_in_standby(
     });
     let entries: Vec<Entry> = moves.cloned().collect();
     drop(cloud);
-    let own = entries.iter().filter(|entry| {
-        entry.action == "ExitStandby" && entry.principal == OPERATOR && !entry.by_oos
-    });
+    let own = entries
+        .iter()
+        .filter(|entry| entry.action == "ExitStandby" && is_own(entry));
     for entry in own {
         let Some(at) = effect(entry) else { continue };
         let ids = entry.params.get("InstanceIds").and_then(Value::as_array);
@@ -421,6 +421,16 @@ fn results_are_final(world: &World, changes: &[Change]) {
     }
 }
 
+/// By the operator itself, and not by an execution that it has started.
+fn is_own(entry: &Entry) -> bool {
+    entry.principal == OPERATOR && !entry.by_oos
+}
+
+/// What the operator tells OOS about an execution.
+fn is_own_notify(entry: &Entry) -> bool {
+    entry.action == "NotifyExecution" && is_own(entry)
+}
+
 /// When the effect of a call happened; `None`: it had none.
 fn effect(entry: &Entry) -> Option<Timestamp> {
     (entry.code == "OK").then(|| entry.effect_time.unwrap_or(entry.time))
@@ -454,9 +464,7 @@ fn requests_hit_what_they_name(
             until.filter(|request| request.uid == uid).map(|r| &r.what)
         };
         let mut hits: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        let notifies = entries
-            .iter()
-            .filter(|e| e.action == "NotifyExecution" && e.principal == OPERATOR && !e.by_oos);
+        let notifies = entries.iter().filter(|entry| is_own_notify(entry));
         for entry in notifies {
             let target = parameter(entry, "ExecutionId");
             let Some(at) = effect(entry).filter(|_| target == id || children.contains_key(target))

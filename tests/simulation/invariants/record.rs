@@ -6,10 +6,12 @@ use ess_rollout_core::identity;
 use ess_rollout_test_support::apiserver::{Change, ChangeKind};
 use serde_json::Value;
 
-use super::{RECORDS, TASKS, effect, nested_executions, parameter, parameters, tags};
+use super::{
+    RECORDS, TASKS, effect, is_own_notify, nested_executions, parameter, parameters, tags,
+};
 use crate::fault::Fault;
 use crate::scenario::Scenario;
-use crate::world::{OPERATOR, PERSON, World};
+use crate::world::{PERSON, World};
 
 /// Where nothing goes wrong, who is first in the queue of a group begins first.
 pub(super) fn runs_begin_in_order(
@@ -120,9 +122,8 @@ const REFUSALS: usize = 4;
 /// What OOS refuses to be told of an execution, whatever the time, is not said to it over and over.
 pub(super) fn refusals_are_not_repeated(world: &World) {
     let cloud = world.cloud();
-    let notifies = cloud.world.journal.since(0).filter(|entry| {
-        entry.action == "NotifyExecution" && entry.principal == OPERATOR && !entry.by_oos
-    });
+    let notifies = cloud.world.journal.since(0);
+    let notifies = notifies.filter(|entry| is_own_notify(entry));
     let passes = [
         "OK",
         "Throttling",
@@ -166,9 +167,8 @@ pub(super) fn what_is_rejected_has_no_effect(world: &World) {
         return;
     }
     let cloud = world.cloud();
-    let notifies = cloud.world.journal.since(0).filter(|entry| {
-        entry.action == "NotifyExecution" && entry.principal == OPERATOR && !entry.by_oos
-    });
+    let notifies = cloud.world.journal.since(0);
+    let notifies = notifies.filter(|entry| is_own_notify(entry));
     let notes = notifies.filter(|entry| effect(entry).is_some());
     let notes: Vec<String> = notes
         .map(|entry| parameter(entry, "NotifyNote").to_owned())

@@ -8,16 +8,13 @@ use ess_rollout_test_support::apiserver::Change;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{AT_THE_SAME_TIME, effect, nested_executions, parameter, parameters, tags};
-use crate::world::{OPERATOR, PERSON, World};
+use super::{
+    AT_THE_SAME_TIME, effect, is_own, is_own_notify, nested_executions, parameter, parameters, tags,
+};
+use crate::world::{PERSON, World};
 
 /// Of the cloud's times in answers, which have whole seconds.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
-
-/// By the operator itself, and not by an execution that it has started.
-fn is_own(entry: &Entry) -> bool {
-    entry.principal == OPERATOR && !entry.by_oos
-}
 
 fn processes(entry: &Entry) -> Vec<&str> {
     let named = entry.params.iter();
@@ -154,8 +151,7 @@ fn resumed_before_an_approve(
     changes: &[(Timestamp, &Entry)],
 ) {
     let approves = entries.iter().filter(|e| {
-        e.action == "NotifyExecution"
-            && is_own(e)
+        is_own_notify(e)
             && parameter(e, "ExecutionId") == root
             && parameter(e, "NotifyType") == "Approve"
     });

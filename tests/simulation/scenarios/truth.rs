@@ -34,6 +34,13 @@ pub fn all() -> Vec<Scenario> {
             .ends("web", &["Cancelled"])
     };
     let returns = || json!({"failedInstancePolicy": "ReturnToService"});
+    let not_resumed = || {
+        let refused = json!({
+            "action": "ResumeProcesses", "principal": OPERATOR,
+            "effect": {"kind": "error", "status": 503, "code": "ServiceUnavailable"},
+        });
+        from_the_cancellation(Some(120), refused)
+    };
     let left_out = || {
         let mut web = group(GROUP, 4);
         web["instances"] = json!([
@@ -83,13 +90,7 @@ pub fn all() -> Vec<Scenario> {
         .then(True("web", "Restored"), Wait),
         // What is refused for two minutes is tried for longer than that.
         cancelled("the-group-cannot-be-put-back-for-a-while", json!({}))
-            .cloud(from_the_cancellation(
-                Some(120),
-                json!({
-                    "action": "ResumeProcesses", "principal": OPERATOR,
-                    "effect": {"kind": "error", "status": 503, "code": "ServiceUnavailable"},
-                }),
-            ))
+            .cloud(not_resumed())
             .then(True("web", "Restored"), Wait),
         cancelled("the-group-is-never-listed-again", json!({})).cloud(from_the_cancellation(
             None,
@@ -120,13 +121,7 @@ pub fn all() -> Vec<Scenario> {
         ),
         // What is updated in between could not be undone by it.
         cancelled("a-rollback-goes-first", json!({}))
-            .cloud(from_the_cancellation(
-                Some(120),
-                json!({
-                    "action": "ResumeProcesses", "principal": OPERATOR,
-                    "effect": {"kind": "error", "status": 503, "code": "ServiceUnavailable"},
-                }),
-            ))
+            .cloud(not_resumed())
             .then(Later(20), Create(script("next", json!({"batches": 1}))))
             .then(Later(7), Create(object("Rollback", "undo", json!({"taskRef": {"name": "web"}, "batches": 2}))))
             .in_order(&["web", "rollbacks/undo", "next"])
