@@ -23,7 +23,7 @@ use crate::scenario::{
     config_map, containers, eci_group, fixture, group, image, object, package, script,
     script_from_config_map, with,
 };
-use crate::world::{OPERATOR, PERSON};
+use crate::world::{LATE_SECONDS, OPERATOR, PERSON};
 
 /// The second instance: of the first batch.
 const BAD: &str = "i-web-02";
@@ -598,6 +598,26 @@ fn packages() -> Vec<Scenario> {
             .then(
                 State("web", "FailureSuspended"),
                 Annotate("web", "skip", "i-web-02@one"),
+            )
+            .ends("web", &["Succeeded"]),
+        // Its nested execution seems to go on before the call has its effect.
+        Scenario::new("package-skipped-late", package("web", at_once()))
+            .cloud(with(
+                with(packages.clone(), failing()),
+                json!({"faults": [{
+                    "service": "OOS", "action": "NotifyExecution", "principal": OPERATOR,
+                    "effect": {"kind": "effectLate", "afterSeconds": LATE_SECONDS},
+                }]}),
+            ))
+            .oos(json!({"childInFailurePause": "waiting"}))
+            .lists_behind(10)
+            .then(
+                State("web", "FailureSuspended"),
+                Annotate("web", "skip", "i-web-02@one"),
+            )
+            .whenever(
+                State("web", "FailureSuspended"),
+                Annotate("web", "skip", "i-web-02@again-$n"),
             )
             .ends("web", &["Succeeded"]),
         Scenario::new("package-rolled-back", package("web", at_once()))

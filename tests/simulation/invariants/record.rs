@@ -154,10 +154,9 @@ pub(super) fn what_is_rejected_has_no_effect(world: &World) {
         let actions = object["status"]["actions"].as_array().into_iter().flatten();
         for action in actions {
             let targets = action["instances"].as_array().into_iter().flatten();
-            // Tasks of the execution itself are known by the one list alone that names them.
-            let targets = targets.filter(|target| target["taskExecutionId"].is_null());
             for target in targets.filter(|target| target["state"] == "Rejected") {
-                let what = target["instance"].as_str().unwrap_or_default();
+                let what = target["taskExecutionId"].as_str();
+                let what = what.or(target["instance"].as_str()).unwrap_or_default();
                 let id = action["id"].as_str().unwrap_or_default();
                 rejected.push((format!("({id} {what})"), target["reason"].to_string()));
             }

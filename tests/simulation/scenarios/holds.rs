@@ -10,7 +10,7 @@ use crate::scenario::{
     When::{Field, Later, Paused, Stalled, State},
     attached, group, image, object, rule_that_becomes, script, with,
 };
-use crate::world::{REGION, begin};
+use crate::world::{OPERATOR, REGION, begin};
 
 /// Of one instance each: however a cloud divides them, there is none that is empty.
 fn soaking(more: Value) -> Value {
@@ -509,6 +509,23 @@ fn balanced() -> Vec<Scenario> {
             ),
         )
         .cloud(attached(json!([unhealthy])))
+        .ends("web", &["Cancelled"]),
+        // For two looks the group lists nobody in service: that is not that all of them are healthy.
+        Scenario::new(
+            "balanced-and-nobody-is-listed",
+            script(
+                "web",
+                gates(json!({"onFailed": "Cancel", "loadBalancer": {"scope": "Group"}})),
+            ),
+        )
+        .cloud(with(
+            attached(json!([unhealthy])),
+            json!({"faults": [{
+                "service": "ESS", "action": "DescribeScalingInstances", "principal": OPERATOR, "count": 0,
+                "afterSeconds": 121, "forSeconds": 80,
+                "effect": {"kind": "omit", "entries": ["*"]},
+            }]}),
+        ))
         .ends("web", &["Cancelled"]),
         // All are healthy when it begins, in the interval in which the batch ends.
         Scenario::new(

@@ -8,6 +8,7 @@ use crate::scenario::{
     When::{Field, Later, Paused, State},
     object, script, with,
 };
+use crate::world::OPERATOR;
 
 const NIGHTLY: &str = "imageupdatetasks/nightly";
 
@@ -23,6 +24,15 @@ fn building(more: Value) -> Value {
         json!({"source": {"instanceId": "i-web-01", "imageName": "nightly"}}),
         more,
     ))
+}
+
+/// No image is listed for some seconds.
+fn left_out(after: u64) -> Value {
+    json!({
+        "service": "ECS", "action": "DescribeImages", "principal": OPERATOR, "count": 0,
+        "afterSeconds": after, "forSeconds": 4,
+        "effect": {"kind": "omit", "entries": ["*"]},
+    })
 }
 
 pub fn all() -> Vec<Scenario> {
@@ -53,6 +63,10 @@ pub fn all() -> Vec<Scenario> {
                 json!({"kind": "Freeze", "reason": "sale", "start": "2026-01-05T07:00:00Z", "end": "2026-01-05T09:00:00Z"}),
             )))
             .then(Later(60), Annotate(NIGHTLY, "override-window", "sale@1"))
+            .ends(NIGHTLY, &["Succeeded"]),
+        // Two answers, far apart, leave out the image that is being made.
+        Scenario::new("image-left-out-twice", building(json!({})))
+            .cloud(json!({"faults": [left_out(10), left_out(60)]}))
             .ends(NIGHTLY, &["Succeeded"]),
         // The permission to start is granted after the second refusal.
         Scenario::new("image-build-denied", building(json!({})))

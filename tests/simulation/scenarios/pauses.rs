@@ -63,6 +63,32 @@ pub fn all() -> Vec<Scenario> {
                 Annotate("web", "retry", "task:suspendProcess@one"),
             )
             .ends("web", &["Succeeded"]),
+        // A retry has no answer, and the list after its effect leaves the task out.
+        Scenario::new("not-suspended-and-retried-and-left-out", image("web", json!({})))
+            .cloud(json!({"faults": [
+                {
+                    "service": "ESS", "action": "SuspendProcesses", "caller": "oos", "count": 1,
+                    "effect": {"kind": "error", "status": 403, "code": "Forbidden.RAM"},
+                },
+                {
+                    "service": "OOS", "action": "NotifyExecution", "principal": OPERATOR,
+                    "effect": {"kind": "effectLate", "afterSeconds": 5},
+                },
+                {
+                    "service": "OOS", "action": "ListTaskExecutions", "principal": OPERATOR, "count": 0,
+                    "afterSeconds": 14, "forSeconds": 16,
+                    "effect": {"kind": "omit", "entries": ["*"]},
+                },
+            ]}))
+            .then(
+                failed(),
+                Annotate("web", "retry", "task:suspendProcess@one"),
+            )
+            .whenever(
+                failed(),
+                Annotate("web", "retry", "task:suspendProcess@again-$n"),
+            )
+            .ends("web", &["Succeeded"]),
         Scenario::new("all-retried", script("web", json!({"batches": 1})))
             .cloud(failing(&["i-web-01", "i-web-02", "i-web-04"]))
             .then(failed(), Annotate("web", "retry", "failed@one"))
@@ -120,6 +146,13 @@ pub fn all() -> Vec<Scenario> {
             Annotate("web", "retry", "task:tagInstance@again-$n"),
         )
         .ends("web", &["Succeeded"]),
+        // With the skip the update is over, and the tasks do not show it yet.
+        Scenario::new("skipped-at-last-and-tasks-are-behind", script("web", json!({})))
+            .cloud(failing(&["i-web-04"]))
+            .tasks_behind(15)
+            .then(failed(), Annotate("web", "skip", "i-web-04@one"))
+            .whenever(failed(), Annotate("web", "skip", "i-web-04@again-$n"))
+            .ends("web", &["Succeeded"]),
         // One of two is given up, and the update waits for the other.
         Scenario::new("two-fail-and-one-is-given-up", script("web", json!({})))
             .cloud(failing(&["i-web-01", "i-web-02"]))

@@ -138,6 +138,17 @@ pub fn all() -> Vec<Scenario> {
             .then(Later(21), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled"])
             .ends("next", &["Succeeded"]),
+        // Taken for gone, and there again before the group is put back: nobody else would end it.
+        Scenario::new("taken-for-gone-and-there-again", script("web", suspended_first(json!({}))))
+            .cloud(json!({"events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"fault": {
+                "service": "OOS", "principal": OPERATOR, "count": 0, "afterSeconds": 20, "forSeconds": 66,
+                "effect": {"kind": "elsewhere", "accountId": "9999999999999999"},
+            }}}]}))
+            .then(Paused("web", 1), Wait)
+            .then(Later(21), Annotate("web", "cancel", "enough"))
+            // As another account answers for a time that others would have begin in the midst of the start.
+            .one_fault()
+            .ends("web", &["Cancelled"]),
         Scenario::new("a-protected-instance-is-left-out", script("web", json!({})))
             .cloud(left_out())
             .ends("web", &["Succeeded"]),

@@ -92,7 +92,14 @@ pub(super) fn decide(
         None => format!("execution {} is in progress", execution.id),
     };
     status.show(Phase::Running, Reason::Running, &message);
-    Ok(ctx.decide(status, ctx.waits().poll()))
+    let run = status.active.as_ref();
+    let missing = run.is_some_and(|run| run.image_missing_since.is_some());
+    // Two answers far apart that leave it out are not taken for its deletion.
+    let next = match missing {
+        true => ctx.waits().recheck(),
+        false => ctx.waits().poll(),
+    };
+    Ok(ctx.decide(status, next))
 }
 
 /// The execution, if it is listed, its tasks, its children, and the tasks of the one that builds the

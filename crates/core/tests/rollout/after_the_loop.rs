@@ -1,10 +1,11 @@
 //! A task of the execution itself fails: before the instances or after them.
 
-use ess_rollout_api::v1alpha1::PauseKind;
-use ess_rollout_cloud::ErrorClass;
+use ess_rollout_api::v1alpha1::{ActionState, PauseKind};
+use ess_rollout_cloud::{ErrorClass, ExecutionStatus, TaskExecution};
 use serde_json::json;
 
 use crate::builders::{image, script};
+use crate::cloud::Fate;
 use crate::world::World;
 
 const POLICIES: [&str; 3] = ["Automatic", "SuspendFirstBatch", "SuspendEachBatch"];
@@ -164,4 +165,40 @@ fn a_wait_that_nothing_explains_names_what_it_is_at() {
     world.cloud.root().current_actions = vec!["ACS::WaitFor".into()];
     world.run_for(200);
     assert!(world.pause_message().contains("at ACS::WaitFor"));
+}
+
+/// A list that leaves the task out once says nothing of the call that was made for it.
+#[test]
+fn a_call_for_a_task_that_a_list_leaves_out_is_not_taken_for_nothing() {
+    for back in [true, false] {
+        let mut world = untagged("Automatic", 0);
+        world.cloud.tagging_denied = false;
+        let is_failed = |task: &&TaskExecution| task.status == ExecutionStatus::Failed;
+        let tasks: Vec<String> = world
+            .cloud
+            .tasks
+            .values()
+            .flatten()
+            .filter(is_failed)
+            .map(|task| task.id.clone())
+            .collect();
+        world.cloud.fates = vec![Fate::AnswerLost];
+        world.annotated("retry", "task:tagInstance@1");
+        world.run_until(60, "a call", |world| {
+            world.cloud.count("NotifyExecution") > 0
+        });
+        world
+            .cloud
+            .hidden
+            .extend(tasks.into_iter().map(|id| ("TaskExecutions", id)));
+        world.run_for(20);
+        if back {
+            world.cloud.hidden.clear();
+        }
+        world.run_to_rest();
+        let action = &world.status().actions[0];
+        let all = action.instances.iter().map(|one| one.state);
+        let all: Vec<ActionState> = all.collect();
+        assert_eq!(all, [ActionState::Applied; 4], "{back}");
+    }
 }

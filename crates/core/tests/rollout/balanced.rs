@@ -240,6 +240,26 @@ fn an_update_of_a_group_whose_instances_are_unhealthy_waits_only_if_all_of_them_
     }
 }
 
+/// Nobody in service, or only in states that nobody knows, is not that all of them are healthy.
+#[test]
+fn a_group_of_which_nobody_is_known_to_serve_is_not_taken_for_healthy() {
+    let left_out: fn(&mut World) = |world| world.cloud.instances.clear();
+    let unknown: fn(&mut World) = |world| {
+        for member in &mut world.cloud.instances {
+            member.state = LifecycleState::Unknown("New".into());
+        }
+    };
+    for change in [left_out, unknown] {
+        let mut world = balanced(clb(), json!({"scope": "Group"}), json!({}));
+        world.run_to_state("BatchHeld");
+        let id = first(&world)[0].clone();
+        is_found(&mut world, &id, ServerHealth::Abnormal);
+        change(&mut world);
+        world.run_for(10 * MINUTE);
+        assert_eq!(world.cloud.approved, [] as [i32; 0]);
+    }
+}
+
 #[test]
 fn what_could_never_tell_is_said_before_anything_begins() {
     let unusable = |of: Option<ServerGroup>, change: &dyn Fn(&mut World), expected: &str| {
@@ -510,4 +530,14 @@ fn an_instance_that_leaves_the_group_while_that_scales_fails_nothing() {
         let verdict = world.status().gate.clone().and_then(|gate| gate.verdict);
         assert_eq!(verdict, None);
     }
+}
+
+/// There is nobody to be healthy.
+#[test]
+fn an_update_of_a_group_without_instances_waits_for_no_check() {
+    let mut world = balanced(clb(), json!({"scope": "Group"}), json!({}));
+    world.cloud.instances.clear();
+    world.cloud.ecs.clear();
+    world.run_until(3 * HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
 }

@@ -598,7 +598,9 @@ impl Cloud {
             )),
             Query::TaskExecutions { execution } => {
                 let tasks = tasks.get(execution).filter(|_| shows(execution));
-                Answer::TaskExecutions(tasks.cloned().unwrap_or_default())
+                let mut tasks = tasks.cloned().unwrap_or_default();
+                tasks.retain(|task| shows(&task.id));
+                Answer::TaskExecutions(tasks)
             }
             Query::Template { .. } => Answer::Template(self.template.clone()),
             Query::Package { name, version } => Answer::Package(self.package(name, version)),

@@ -2,7 +2,7 @@
 //! when they are lost, late, refused or cut off by a crash.
 
 use ess_rollout_api::v1alpha1::{ActionState, InstanceState, condition};
-use ess_rollout_cloud::{ErrorClass, NotifyType};
+use ess_rollout_cloud::{ErrorClass, ExecutionStatus, NotifyType};
 use serde_json::json;
 
 use crate::cloud::{Fate, Oos};
@@ -150,7 +150,8 @@ fn a_call_that_was_lost_is_not_sent_again_for_a_later_attempt() {
             world.annotated(verb, "i-0001@n1");
             world.pass();
             world.cloud.retry_in_console("i-0001");
-            world.run_for(100);
+            // It is told when the call can have no effect any more.
+            world.run_for(200);
             let what = format!("{verb} child waits {child_waits}");
             assert_eq!(world.instance("i-0001").attempt, 2, "{what}");
             assert_eq!(world.ledger(), [verdict], "{what}");
@@ -296,4 +297,73 @@ fn a_request_that_oos_takes_in_no_way_ends_with_what_it_said() {
     // Both addresses, twice, a bound on lateness apart.
     assert_eq!(world.cloud.count("NotifyExecution"), 4);
     assert_eq!(world.state(), "FailureSuspended");
+}
+
+/// What a call without an answer came to is told by lists that are not of the same moment: the run is over in one of them while the
+/// others show the instance as it was before.
+#[test]
+fn a_call_without_an_answer_counts_however_far_the_lists_lag() {
+    for verb in ["skip", "cancel-instances"] {
+        for fate in [Fate::AnswerLost, Fate::Late(20)] {
+            for (child_waits, lag, lag_of_parts, lag_of_tasks) in [
+                (false, 0, 0, 20),
+                (false, 0, 20, 45),
+                (false, 20, 0, 45),
+                (true, 0, 0, 20),
+                (true, 0, 20, 0),
+                (true, 0, 20, 45),
+            ] {
+                let mut world = failed_in(1, json!({}), |cloud| {
+                    cloud.oos.child_waits = child_waits;
+                    (cloud.lag, cloud.lag_of_parts) = (lag, lag_of_parts);
+                    cloud.lag_of_tasks = lag_of_tasks;
+                });
+                world.cloud.fates = vec![fate.clone()];
+                world.annotated(verb, "i-0001@n1");
+                let lags = (lag, lag_of_parts, lag_of_tasks);
+                let what = format!("{verb} {fate:?} child waits {child_waits} lags {lags:?}");
+                world.run_until(900, &what, World::at_rest);
+                let ledger = world.ledger();
+                assert!(ledger[0].contains("Applied"), "{what}: {ledger:?}");
+                assert_eq!(world.cloud.notified.len(), 1, "{what}");
+                let state = match verb {
+                    "skip" => InstanceState::Skipped,
+                    _ => InstanceState::Cancelled,
+                };
+                assert_eq!(world.instance("i-0001").state, state, "{what}");
+            }
+        }
+    }
+}
+
+/// A look in between may have taken the instance for one that goes on, which counts as another attempt.
+#[test]
+fn a_skip_without_an_answer_counts_for_an_instance_that_seemed_to_go_on() {
+    let mut world = failed_in(1, json!({}), |cloud| cloud.oos.child_waits = true);
+    world.cloud.fates = vec![Fate::Late(20)];
+    world.annotated("skip", "i-0001@n1");
+    world.run_until(60, "the call", |world| {
+        world.cloud.count("NotifyExecution") == 1
+    });
+    let child = world.instance("i-0001").execution_id.clone().unwrap();
+    let status = |world: &mut World, status: ExecutionStatus| {
+        let mut all = world.cloud.executions.iter_mut();
+        all.find(|e| e.id == child).unwrap().status = status.clone();
+        for task in world.cloud.tasks.get_mut(&child).unwrap() {
+            task.status = match status {
+                ExecutionStatus::Running => ExecutionStatus::Running,
+                _ => ExecutionStatus::Failed,
+            };
+        }
+    };
+    status(&mut world, ExecutionStatus::Running);
+    world.run_until(15, "another attempt", |world| {
+        world.instance("i-0001").attempt == 2
+    });
+    status(&mut world, ExecutionStatus::Waiting);
+    world.run_to_rest();
+    assert_eq!(world.instance("i-0001").state, InstanceState::Skipped);
+    let ledger = world.ledger();
+    assert!(ledger[0].contains("Skip Applied"), "{ledger:?}");
+    assert_eq!(world.cloud.notified.len(), 1);
 }

@@ -218,6 +218,22 @@ fn an_execution_that_is_no_longer_listed_can_still_be_given_up() {
     );
 }
 
+/// Its credentials were those of another account for a while, or OOS had lost sight of it.
+#[test]
+fn an_execution_that_was_taken_for_gone_and_is_listed_again_is_cancelled() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch"}));
+    world.run_to_state("BatchSuspended");
+    let executions = std::mem::take(&mut world.cloud.executions);
+    world.annotated("cancel", "n1");
+    world.run_to_state("Restoring");
+    assert_eq!(world.said(condition::SUCCEEDED), "Unknown ExecutionGone");
+    world.cloud.executions = executions;
+    world.run_to_rest();
+    assert_eq!(world.said(condition::SUCCEEDED), "False Cancelled");
+    assert_eq!(world.cloud.executions[0].status, ExecutionStatus::Cancelled);
+    assert!(world.cloud.suspended().is_empty());
+}
+
 #[test]
 fn a_run_that_stands_still_is_reported_until_it_moves_again() {
     let mut world = script(json!({

@@ -77,7 +77,7 @@ fn not_listed_yet(ctx: &Context<'_>, instance: &InstanceStatus) -> Option<Next> 
 }
 
 /// Whether a call had no answer and may have had its effect.
-fn maybe_effective(target: &ActionTarget) -> bool {
+pub(super) fn maybe_effective(target: &ActionTarget) -> bool {
     let call = target.call.as_ref();
     call.is_some_and(|call| call.unanswered || call.lost)
 }
@@ -144,7 +144,7 @@ pub(super) fn already(
         }
         // OOS may show a skipped instance as any other that succeeded. Taken for skipped: nothing
         // says that the update was done to it.
-        (Skip, Succeeded) if !other && maybe_sent => effective(instance),
+        (Skip, Succeeded | Skipped) if !other && maybe_sent => effective(instance),
         (Skip | CancelInstances, _) if newer => rejected(Reason::StaleAttempt),
         (Skip, Skipped) | (CancelInstances, Cancelled) => effective(instance),
         (Skip | CancelInstances, Succeeded | Skipped | Cancelled) => {
@@ -182,7 +182,13 @@ impl Look<'_, '_> {
             return Ok(rejected(Reason::UnknownInstance, message));
         };
         if let Some(judgement) = already(verb, target, instance) {
-            return Ok(judgement);
+            let call = target.call.as_ref().filter(|call| call.unanswered);
+            let rest = call.and_then(|call| rests(ctx, call));
+            return Ok(match (&judgement, rest) {
+                // Not before the call that was made for it can have no effect any more.
+                (Judgement::Done(ActionState::Rejected, ..), Some(rest)) => Judgement::Wait(rest),
+                _ => judgement,
+            });
         }
         if !self.is_paused()
             && !tolerance::is_held(ctx, self.status)

@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{Action, ActionState, ActionTarget, NotifyAddress
 use ess_rollout_cloud::ExecutionStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::judge::{Judgement, Look, REFUSALS_MAX, rejected, rests};
+use super::judge::{Judgement, Look, REFUSALS_MAX, maybe_effective, rejected, rests};
 use super::notify;
 use crate::identity::hash_value;
 use crate::task::observation::Known;
@@ -22,7 +22,17 @@ impl Look<'_, '_> {
         let tasks = ctx.input.observation.task_executions(&self.root.id)?;
         let Some(task) = tasks.iter().find(|task| task.id == id) else {
             let message = "OOS does not list that task any more";
-            return Ok(rejected(Reason::UnknownTask, message));
+            let call = target.call.as_ref();
+            return Ok(match call.and_then(|call| rests(ctx, call)) {
+                Some(rest) => Judgement::Wait(rest),
+                // It is not said that a call had no part in that which may have had one.
+                None if maybe_effective(target) => Judgement::Done(
+                    ActionState::Applied,
+                    Reason::AlreadyEffective,
+                    message.into(),
+                ),
+                None => rejected(Reason::UnknownTask, message),
+            });
         };
         let failed = task.status == ExecutionStatus::Failed;
         if !failed || task.end.map(Time) != target.failure_time {

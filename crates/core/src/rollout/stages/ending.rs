@@ -24,7 +24,7 @@ use crate::rollout::restore::need::Need;
 use crate::rollout::restore::outcome::{self, Verification};
 use crate::rollout::restore::{configuration, leftovers, verify};
 use crate::rollout::result::{show_result, went_well};
-use crate::task::absence::ROLLING_TEMPLATES;
+use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
 use crate::task::display::Value;
 use crate::task::observation::{Known, Missing};
@@ -102,6 +102,14 @@ fn wait_until_quiet(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Draft
             status.show(Phase::Running, Reason::Ending, message);
             Next::Now
         }
+        Rest::Moving if is_shown_again(ctx, status, &execution)? => {
+            status.result = None;
+            let message = format!(
+                "execution {execution}, which was taken for gone, is listed again: it is cancelled again"
+            );
+            status.show(Phase::Cancelling, Reason::Cancelling, &message);
+            Next::Now
+        }
         Rest::Quiet => return Ok(None),
         Rest::Settling(wait) => Next::After(wait),
         Rest::Moving => {
@@ -111,6 +119,16 @@ fn wait_until_quiet(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Draft
         }
     };
     Ok(Some(ctx.decide(status.clone(), next)))
+}
+
+/// Whether an execution that was to be cancelled, and was taken for gone, is there and goes on: nobody else would end it.
+fn is_shown_again(ctx: &Context<'_>, status: &Draft, execution: &str) -> Known<bool> {
+    let result = status.result.as_ref();
+    if result.is_none_or(|result| Reason::recorded(&result.reason) != Reason::ExecutionGone) {
+        return Ok(false);
+    }
+    let root = absence::execution(ctx.input.observation, execution, ROLLING_TEMPLATES)?;
+    Ok(root.is_some_and(|root| !root.status.is_final()))
 }
 
 /// Whether there are nested executions for instances of which none was on record when the run ended: lists lag, and who

@@ -1,8 +1,8 @@
 //! An execution is known and has not ended: progress, pauses, requests, cancellation.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, DeletionPolicy, ExecutionRef, InstanceState, LetGo, Outcome, Pause, PauseKind,
-    RollingUpdateTaskStatus, Summary, Verb,
+    ActionState, DeletionPolicy, ExecutionRef, InstanceState, InstanceStatus, LetGo, Outcome,
+    Pause, PauseKind, RollingUpdateTaskStatus, Summary, Verb,
 };
 use ess_rollout_cloud::{
     CloudError, Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
@@ -185,10 +185,10 @@ fn ended(
     children: &[Execution],
     tasks: &[TaskExecution],
 ) -> Drafted {
-    act::finish(ctx, &mut status, root);
-    if let Some(decision) = not_shown_yet(ctx, &mut status, root, children) {
+    if let Some(decision) = not_shown_yet(ctx, &mut status, root, children, tasks) {
         return decision;
     }
+    act::finish(ctx, &mut status, root);
     if children.iter().all(has_ended) {
         return conclude(ctx, status, root, tasks);
     }
@@ -370,18 +370,24 @@ fn orphan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
 
 /// An execution that has succeeded has been through all of its instances, and one that has ended in another way is at
 /// none of them any more. Where its lists do not show that they may lag, for the bound on lateness; whom they leave out
-/// then has left the group before its turn.
+/// then has left the group before its turn. Whether one that failed was passed over or given up, its item alone tells.
 fn not_shown_yet(
     ctx: &Context<'_>,
     status: &mut Draft,
     root: &Execution,
     children: &[Execution],
+    tasks: &[TaskExecution],
 ) -> Option<Drafted> {
+    use InstanceState::{Cancelled, Failed};
     let is_listed = |id: &String| children.iter().any(|child| child.id == *id);
     let well = root.status == ExecutionStatus::Success;
-    let open = status.instances.iter().filter(|i| !i.state.is_final());
-    let open = open.filter(|i| well || i.execution_id.as_ref().is_some_and(|id| !is_listed(id)));
-    let open = open.count();
+    let lag = well && tasks.iter().any(|task| !task.status.is_final());
+    let is_open = |i: &&InstanceStatus| match i.state {
+        Failed | Cancelled => lag,
+        state if state.is_final() => false,
+        _ => well || i.execution_id.as_ref().is_some_and(|id| !is_listed(id)),
+    };
+    let open = status.instances.iter().filter(is_open).count();
     let execution = status.execution.as_mut().filter(|_| open > 0)?;
     // By this clock: the cloud's may be another.
     let seen = execution.ended_seen_time.get_or_insert(Time(ctx.now()));

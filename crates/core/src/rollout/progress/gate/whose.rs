@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ess_rollout_api::v1alpha1::{InstanceState, InstanceStatus, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{InstanceState, InstanceStatus, RollingUpdateTaskStatus, Verdict};
 use ess_rollout_cloud::{Answer, LifecycleState, Query};
 use jiff::Timestamp;
 
@@ -54,7 +54,7 @@ impl Whose {
     ) -> Known<Result<BTreeSet<String>, Unanswered>> {
         Ok(match self {
             Self::These(these) => Ok(these),
-            Self::InService => in_service(ctx, answers, since)?,
+            Self::InService => in_service(ctx, answers, since)?.and_then(some),
             Self::OfTheseInService(these) => in_service(ctx, answers, since)?
                 .map(|serving| these.intersection(&serving).cloned().collect()),
         })
@@ -74,7 +74,16 @@ fn updated(
     status.instances_truncated.is_none().then_some(updated)
 }
 
-/// The instances of the group that serve.
+/// That none serves is not that all of them are well: a list may leave them out.
+fn some(serving: BTreeSet<String>) -> Result<BTreeSet<String>, Unanswered> {
+    let message = "the scaling group lists no instance that is in service";
+    match serving.is_empty() {
+        true => Err((Verdict::Inconclusive, message.to_owned())),
+        false => Ok(serving),
+    }
+}
+
+/// The instances of the group that serve, or may: a state that nobody knows is no sign that one does not.
 fn in_service<'a>(
     ctx: &Context<'a>,
     answers: &mut Answers<'a>,
@@ -85,7 +94,8 @@ fn in_service<'a>(
     };
     answers.ask(ctx, [query.clone()], since)?;
     let serves = |state: &LifecycleState| {
-        [LifecycleState::InService, LifecycleState::Protected].contains(state)
+        use LifecycleState::{InService, Protected, Unknown};
+        matches!(state, InService | Protected | Unknown(_))
     };
     Ok(match answers.told(&query) {
         Some(Ok(Answer::ScalingInstances(members))) => {
