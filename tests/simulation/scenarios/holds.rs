@@ -153,7 +153,8 @@ fn shared_windows() -> Vec<Scenario> {
             Create(shared("nights", open(0, 7200))),
         )
         .then(State("web", "Running"), Delete("maintenancewindows/nights"))
-        .then(Paused("web", 1), Create(shared("nights", open(0, 7200))))
+        // In the pause or, where the start did not come about before it was deleted, before that.
+        .then(Later(60), Create(shared("nights", open(0, 7200))))
         .ends("web", &["Succeeded"]),
         // Nothing can be made of it, until somebody mends it.
         Scenario::new(
@@ -195,6 +196,14 @@ fn shared_windows() -> Vec<Scenario> {
             )
             .ends("web", &["Succeeded"])
             .ends("next", &["Succeeded"]),
+        // What was decided before the freeze did not come about: it does not in the freeze.
+        Scenario::new("freeze-before-the-start-came-about", image("web", two(json!({}))))
+            .cloud(json!({"faults": [{
+                "service": "OOS", "action": "StartExecution", "principal": OPERATOR, "count": 0, "forSeconds": 300,
+                "effect": {"kind": "lostBefore"},
+            }]}))
+            .then(Later(3), Create(freeze()))
+            .ends("web", &["Succeeded"]),
         Scenario::new(
             "rolled-back-in-a-freeze",
             image("web", json!({"batches": 1})),

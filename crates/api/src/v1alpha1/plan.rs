@@ -273,6 +273,9 @@ pub struct StartIntent {
     /// When the last of them was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_lookup_time: Option<Time>,
+    /// Since when the call is not made again, as a window has closed in the meantime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Time>,
     /// Whether the call was, or may have been, sent more than once: a refusal then says nothing of
     /// the calls before it.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -33,6 +33,7 @@ pub(super) fn bound(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
         if let Some(start) = &mut run.start {
             all.push(&mut start.time);
             all.extend(&mut start.last_lookup_time);
+            all.extend(&mut start.held_since);
         }
         if let Some(cancellation) = &mut run.cancellation {
             all.push(&mut cancellation.time);

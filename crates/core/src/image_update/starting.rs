@@ -141,7 +141,7 @@ fn not_found(
     }
     let since = run.cancellation.as_ref().map(|c| &c.time);
     let token = |attempt| identity::client_token(&ctx.uid, &due::run_hash(&run), attempt);
-    let then = start::nothing_found(&ctx.waits(), &mut intent, answer, since, token);
+    let then = start::nothing_found(&ctx.waits(), &mut intent, answer, since, false, token);
     let mutation = mutation(ctx, &run, &intent);
     put_back(&mut status, run.clone(), intent);
     match then {
@@ -151,7 +151,7 @@ fn not_found(
             decision.work = Some(Work { mutation });
             decision
         }
-        Then::NothingRan => {
+        Then::NothingRan | Then::PutOff => {
             let reason = run
                 .cancellation
                 .map_or(Reason::Cancelled, |c| Reason::recorded(&c.reason));

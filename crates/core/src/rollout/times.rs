@@ -24,6 +24,7 @@ pub(super) fn bound(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     if let Some(intent) = &mut status.start {
         bound(&mut intent.time);
         intent.last_lookup_time.iter_mut().for_each(bound);
+        intent.held_since.iter_mut().for_each(bound);
     }
     if let Some(source) = &mut status.source {
         source.quiet_since.iter_mut().for_each(bound);

@@ -43,6 +43,7 @@ pub(crate) fn intent(
         pauses_after_each_batch: false,
         empty_lookups: 0,
         last_lookup_time: None,
+        held_since: None,
         resent: false,
         refusal: String::new(),
         denied: false,
@@ -141,19 +142,22 @@ pub(crate) enum Then {
     Send,
     /// Nothing was started, and nothing will be.
     NothingRan,
+    /// The same, and the call is not made again before the windows open.
+    PutOff,
     /// Nothing was started, because OOS refused: why.
     Refused(String),
     /// Something was started, and OOS does not list it.
     NotFound(String),
 }
 
-/// A look-up found nothing. `ending`: since when nothing is to be started any more. `token`: the
+/// A look-up found nothing. `ending`: since when nothing is to be started any more. `closed`: nothing may begin now. `token`: the
 /// client token of an attempt.
 pub(crate) fn nothing_found(
     waits: &Waits<'_>,
     intent: &mut StartIntent,
     answer: &Answer<'_>,
     ending: Option<&Time>,
+    closed: bool,
     token: impl FnOnce(i32) -> String,
 ) -> Then {
     if let Answer::TokenUsed(error) = answer {
@@ -183,6 +187,19 @@ pub(crate) fn nothing_found(
             ..2 => Then::Wait(waits.for_settle()),
             _ => Then::NothingRan,
         };
+    }
+    if closed {
+        if intent.held_since.is_none() {
+            count_anew(intent);
+        }
+        let since = intent.held_since.get_or_insert(Time(waits.now)).clone();
+        return match count_empty_lookup(waits, intent, Some(since)) {
+            ..2 => Then::Wait(waits.for_settle()),
+            _ => Then::PutOff,
+        };
+    }
+    if intent.held_since.take().is_some() {
+        count_anew(intent);
     }
     if waits.now <= tokens_end.0 {
         intent.resent = true;

@@ -318,7 +318,7 @@ fn a_call_without_an_answer_counts_however_far_the_lists_lag() {
                     (cloud.lag, cloud.lag_of_parts) = (lag, lag_of_parts);
                     cloud.lag_of_tasks = lag_of_tasks;
                 });
-                world.cloud.fates = vec![fate.clone()];
+                world.cloud.fates = vec![fate];
                 world.annotated(verb, "i-0001@n1");
                 let lags = (lag, lag_of_parts, lag_of_tasks);
                 let what = format!("{verb} {fate:?} child waits {child_waits} lags {lags:?}");

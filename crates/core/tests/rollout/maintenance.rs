@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::builders::{image, script};
+use crate::cloud::Fate;
 use crate::gating::asked;
 use crate::holding::{begun, over, written};
 use crate::rolling_back::{finished_image, rollback, started};
@@ -371,6 +372,53 @@ fn a_window_that_comes_later_holds_a_run_that_pauses_anyway() {
     assert_eq!(world.status().windows_not_holding, [] as [&str; 0]);
     world.run_until(HOUR, "second batch", |w| begun(w).len() == 2);
     assert!(begun(&world)[1] >= thaws);
+}
+
+/// The call was lost, or its answer; the freeze came before the operator looked again.
+#[test]
+fn a_start_of_which_nothing_is_known_is_not_sent_again_in_a_freeze() {
+    for fate in [Fate::Lost, Fate::AnswerLost, Fate::Late(50)] {
+        let mut world = script(json!({"batches": 2}));
+        world.cloud.fates = vec![fate];
+        world.run_until(MINUTE, "the call", |world| {
+            world.cloud.count("StartExecution") == 1
+        });
+        let freeze = world.span("Freeze", 0, HOUR);
+        let thaws = world.cloud.now + HOUR;
+        world.windowed(HERE, "sale", freeze);
+        world.run_for(10 * MINUTE);
+        assert_eq!(world.cloud.count("StartExecution"), 1, "{fate:?}");
+        if fate == Fate::Lost {
+            assert_eq!(world.state(), "Pending");
+            assert!(world.ready().contains("shop/sale"), "{}", world.ready());
+            assert!(!world.holds());
+        }
+        world.run_until(3 * HOUR, "at rest", World::at_rest);
+        assert_eq!(world.state(), "Succeeded", "{fate:?}");
+        assert_eq!(world.cloud.runs.len(), 1, "{fate:?}");
+        assert_eq!(begun(&world)[0] >= thaws, fate == Fate::Lost, "{fate:?}");
+    }
+}
+
+/// One that opens again before that is known lets it begin at once.
+#[test]
+fn a_start_of_which_nothing_is_known_is_sent_again_once_a_window_opens() {
+    let mut world = script(json!({"batches": 1}));
+    world.cloud.fates = vec![Fate::Lost];
+    world.run_until(MINUTE, "the call", |world| {
+        world.cloud.count("StartExecution") == 1
+    });
+    let freeze = world.span("Freeze", 0, HOUR);
+    world.windowed(HERE, "sale", freeze);
+    world.run_for(30);
+    assert!(world.status().start.as_ref().unwrap().held_since.is_some());
+    world.unwindowed(HERE, "sale");
+    world.run_until(2 * MINUTE, "started", |world| {
+        world.status().execution.is_some()
+    });
+    assert!(world.status().start.as_ref().unwrap().held_since.is_none());
+    world.run_until(HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
 }
 
 /// What OOS is told is decided once: the call is the same whatever becomes of the windows before it is sent again.

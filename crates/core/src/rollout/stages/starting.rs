@@ -11,13 +11,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::cancel;
 use crate::identity;
-use crate::rollout::before::{denied, run_keys};
+use crate::rollout::before::{denied, refusal, run_keys};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Event, Next, Work};
+use crate::rollout::progress::window;
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::{execution, kind, others, result, rollback};
 use crate::task::absence::ROLLING_TEMPLATES;
+use crate::task::closed::Held;
 use crate::task::observation::{Known, Missing};
 use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
@@ -221,12 +223,16 @@ fn nothing_found(
         None => cancel.map(|_| Time(ctx.now())),
     };
     let token = |attempt| identity::client_token(&ctx.token_owner(), &ctx.spec_hash, attempt);
-    let then = start::nothing_found(&ctx.waits(), &mut intent, answer, since.as_ref(), token);
+    // What was decided while a window was open, and may never have come about, does not begin when it is closed.
+    let held = window::held(ctx, &[]);
+    let (waits, closed) = (ctx.waits(), held.is_some());
+    let then = start::nothing_found(&waits, &mut intent, answer, since.as_ref(), closed, token);
     status.start = Some(intent.clone());
     let denied_as = status.call_refused.as_deref();
     let denied_as = denied_as.map_or(Reason::AccessDenied, Reason::recorded);
     match then {
         Then::Wait(next) => ctx.decide(status, next),
+        Then::PutOff => put_off(ctx, status, held),
         // The group was given back after a refusal, and the operator died before the status said so. Sent
         // again, it would run beside whoever holds the group by now.
         Then::Send if ctx.lost_group() => {
@@ -257,6 +263,15 @@ fn nothing_found(
             let reason = Reason::ExecutionNotFound;
             result::begin(ctx, status, Outcome::Failed, reason, &why)
         }
+    }
+}
+
+/// Nothing was started, and nothing may begin now: it waits as one that has not been decided about.
+fn put_off(ctx: &Context<'_>, mut status: Draft, held: Option<Held>) -> Drafted {
+    refusal::unstart(ctx, &mut status);
+    match held {
+        Some(held) => refusal::refuse_until(ctx, status, &held.problem(), Next::Now),
+        None => ctx.decide(status, Next::Now),
     }
 }
 
